@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# What the shell scripts here share. To be sourced; sets $top (the checkout).
+
+export LC_ALL=C
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+prog=${0##*/}
+
+say() { echo "$prog: $*" >&2; }
+die() { local rc=$1; shift; say "$*"; exit "$rc"; }
+
+# Whose files are these? Under sudo they are the invoking user's, unless he
+# cannot even read the checkout (as after "sudo -i" in root's own home).
+sudo_user_id() {
+	[ "$(id -u)" = 0 ] || return 1
+	[ "${SUDO_UID:-0}" != 0 ] || return 1
+	as_sudo_user test -r "$top/Makefile"
+}
+
+as_sudo_user() {
+	setpriv --reuid="$SUDO_UID" --regid="${SUDO_GID:-$SUDO_UID}" \
+		--clear-groups -- "$@"
+}
+
+# Continue as the invoking user under sudo, so that nothing made from here on is
+# owned by root. For scripts that need no privilege: call with "$@" at the top.
+drop_privileges() {
+	sudo_user_id || return 0
+	exec setpriv --reuid="$SUDO_UID" --regid="${SUDO_GID:-$SUDO_UID}" \
+		--clear-groups -- env HOME="$(user_home)" "$0" "$@"
+}
+
+user_home() {
+	local home=$HOME
+
+	if sudo_user_id; then
+		home=$(getent passwd "$SUDO_UID" | cut -d: -f6)
+	fi
+	echo "${home:-/}"
+}
+
+cache_dir() {
+	echo "${XDG_CACHE_HOME:-$(user_home)/.cache}/vmq"
+}
+
+# Take the lock of a piece of the cache for the rest of this process.
+# lock NAME: fd 9 stays open; the kernel drops it when the process ends.
+lock() {
+	local seconds=0
+
+	mkdir -p "$cache/locks"
+	exec 9>"$cache/locks/$1"
+	until flock -w 25 9; do
+		seconds=$((seconds + 25))
+		say "another run is making $1, waiting ($seconds s)"
+	done
+}
