@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# What the shell scripts here share. To be sourced; sets $top (the checkout).
+# What the shell scripts here share. To be sourced. Sets $top (the checkout),
+# $cache (the directory of all that is kept between runs) and $prog.
 
 export LC_ALL=C
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -56,3 +57,37 @@ lock() {
 		say "another run is making $1, waiting ($seconds s)"
 	done
 }
+
+# What a program that had to be root left behind belongs to the invoking user.
+give_back() {
+	local dir
+
+	sudo_user_id || return 0
+	for dir in "$top" "$cache"; do
+		[ "$(stat -c %u "$dir" 2>/dev/null)" != 0 ] || continue
+		find "$dir" -xdev -uid 0 -exec chown -h \
+			"$SUDO_UID:${SUDO_GID:-$SUDO_UID}" {} + 2>/dev/null || :
+	done
+}
+
+# A line every 25 s while a quiet command works. with_ticker WHAT COMMAND...
+with_ticker() {
+	local what=$1 ticker rc=0
+
+	shift
+	(
+		trap 'exit 0' TERM
+		seconds=0
+		while sleep 25 & wait $!; do
+			seconds=$((seconds + 25))
+			say "still $what ($seconds s)"
+		done
+	) 9>&- &
+	ticker=$!
+	"$@" || rc=$?
+	kill "$ticker" 2>/dev/null || :
+	wait "$ticker" 2>/dev/null || :
+	return "$rc"
+}
+
+cache=$(cache_dir)

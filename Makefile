@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What to build and run. How the modules are built is in Kbuild.
+
+export KDIR T SUITE KERNEL FULL SEED DEMO_BREAK ACCEL
+MAKEFLAGS += --no-print-directory
+
+need_root = $(if $(filter 0,$(shell id -u)),,$(error run this as root: sudo make $@))
+
+modules: ## build the modules (for the running kernel, or KDIR=build-directory)
+	@scripts/modules build
+
+demo: ## show it: a stock kernel in QEMU, three VMs, frames from outside (SEED=n)
+	$(need_root)@scripts/run demo
+
+test: ## all tests; T=name: one; SUITE=lint|kunit|link|queues|placement|vswitch|consumers|vm: one group; KERNEL=stock|debug; FULL=1: full counts
+	$(need_root)@scripts/run test
+
+lint: ## the checks on the sources alone
+	@scripts/run lint
+
+vm: ## a shell in a guest with the driver bound and this file system inside
+	$(need_root)@scripts/run vm
+
+load: ## build and load the modules into the running kernel, from here
+	@scripts/modules load
+
+unload: ## unload them
+	@scripts/modules unload
+
+install: ## install the modules into updates/ of the kernel's modules, run depmod
+	@scripts/modules install
+
+bench: ## the benchmarks: not written yet, fails
+	@echo "there are no benchmarks yet" >&2; exit 2
+
+unsetup: ## remove the package source that demo and test added on Debian 12
+	@scripts/unsetup
+
+clean: ## remove what "make" built here
+	@scripts/modules clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\): ## /\1\t/p' Makefile | \
+		while IFS='	' read -r t d; do printf '%-9s %s\n' "$$t" "$$d"; done
+
+.PHONY: modules demo test lint vm load unload install bench unsetup clean help
+.NOTPARALLEL:
