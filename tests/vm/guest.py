@@ -1,0 +1,597 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A test guest: QEMU on one of our kernels, on the host's own userland.
+
+    from tests.vm.guest import Guest
+    with Guest(kernel="stock", smp=4, nics=[{"wire": "dgram"}], name="link") as g:
+        r = g.run("ip -br link", timeout=60)      # .rc .stdout .stderr; check=True raises CommandFailed
+        job = g.spawn("ping 10.0.0.2")            # .poll() .wait(timeout) .kill() .stdout .stderr
+        g.put("/tmp/x", b"..."); g.get("/proc/interrupts")
+        g.wire(0).send(frame)                     # see tests.vm.wire
+        g.check_console()                         # raises Splat on anything new that is wrong
+        with g.allow("transmit queue 0 timed out"): ...   # lines provoked on purpose
+        g.qmp("set_link", name="nic0", up=False)
+
+Kernels: "stock", "debug" (scripts/kernel) or a directory as scripts/kernel
+prints it. NICs: {"wire": "dgram"} has the host at the other end, {"wire":
+"hub:0"} is wired to every other NIC of hub 0; more keys: "mac", "opts" (igb
+properties), "plugged": False (its root port is there, the NIC comes with
+plug()). NIC n has MAC 52:54:00:00:01:<n+1>, QEMU id nic<n>, and is the only
+device behind the root port at 0000:00:<10+n>.0: g.pci(n), g.netdev(n).
+
+The guest's root is the host's (read-only, under a tmpfs): paths are the same
+on both sides, what the guest writes is gone with it. g.shared (host) is
+/run/out (guest), writable from both. g.mods: directory of the built modules.
+No driver of a NIC is loaded, no network but lo is configured.
+
+Failures: CommandFailed, GuestTimeout (the command was killed after its
+timeout), GuestDied (panic, hang; names the console log), Splat; all GuestError.
+Logs are in g.logs, below the cache's runs/, and stay if the guest failed or
+keep_logs is set.
+"""
+
+import atexit
+import base64
+import contextlib
+import dataclasses
+import functools
+import itertools
+import json
+import os
+import pwd
+import queue
+import re
+import shlex
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import weakref
+
+from .wire import Wire
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+TOOLS = os.path.join(HERE, "guesttools")
+
+BOOT_TIMEOUT = {"stock": 120, "debug": 300}
+BOOT_RETRIES = 2
+# Added to a command's own timeout before a silent guest counts as hung.
+GRACE = 60
+TIMER_STALL = "Possible timer handling issue"
+
+SPLAT = re.compile(
+    r"Kernel panic|Oops\b|\bBUG\b|kernel BUG at|WARNING: |cut here \]|Call Trace:|KASAN:|KFENCE:|KCSAN:|UBSAN:"
+    r"|general protection fault|unable to handle|invalid opcode|stack segment|double fault|Bad page|bad: scheduling"
+    r"|scheduling while atomic|sleeping function called|soft lockup|hard LOCKUP|INFO: task .* blocked"
+    r"|rcu.*(?:stall|self-detected)|suspicious RCU|INFO: trying to register non-static key|inconsistent lock"
+    r"|possible (?:recursive|circular|irq)|held lock freed|locks? held|DEBUG_LOCKS_WARN_ON|lockdep|ODEBUG:|refcount_t:"
+    r"|list_(?:add|del) corruption|DMA-API: (?!preallocated|debugging|dumping)|kmemleak: \d+ new|NETDEV WATCHDOG"
+    r"|transmit queue \d+ timed out|waiting for \S+ to become free|page_pool.*stalled|nobody cared"
+    r"|Failed to release memory|still in use|Trying to vfree|objects remaining",
+    re.IGNORECASE,
+)
+
+
+class GuestError(Exception):
+    """Something in or with a guest went wrong."""
+
+
+class GuestDied(GuestError):
+    """The guest is gone or hangs."""
+
+
+class GuestTimeout(GuestError):
+    """A command did not end in time (and was killed)."""
+
+
+class CommandFailed(GuestError):
+    """A command ended with another status than 0."""
+
+
+class Splat(GuestError):
+    """The kernel complained on the console."""
+
+
+@dataclasses.dataclass
+class Result:
+    rc: int
+    stdout: str
+    stderr: str
+
+
+def invoker():
+    """The user the run is for: the one who called sudo, or ourselves."""
+    return pwd.getpwuid(int(os.environ.get("SUDO_UID") or os.getuid()))
+
+
+def cache_dir():
+    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.join(invoker().pw_dir, ".cache"), "vmq")
+
+
+@functools.lru_cache(maxsize=None)
+def runs_dir():
+    """This process's directory of logs; private to it by its pid."""
+    path = os.path.join(cache_dir(), "runs", time.strftime("%Y%m%d-%H%M%S-") + str(os.getpid()))
+    os.makedirs(path)
+    return path
+
+
+@functools.lru_cache(maxsize=None)
+def script_output(*command):
+    """The one line a script of ours prints: a directory. Its progress (stderr)
+    is shown. Asked once a process."""
+    done = subprocess.run([os.path.join(TOP, command[0]), *command[1:]], stdout=subprocess.PIPE, text=True)
+    path = done.stdout.strip()
+    if done.returncode or not os.path.isdir(path):
+        raise GuestError(f"{' '.join(command)} failed (status {done.returncode}): {path}")
+    return path
+
+
+def quote_option(value):
+    """QEMU option values end at a comma unless it is doubled."""
+    return str(value).replace(",", ",,")
+
+
+class Job:
+    """A background command in the guest."""
+
+    def __init__(self, guest, pid, base):
+        self.guest, self.pid, self.base, self.rc = guest, pid, base, None
+
+    def wait(self, timeout=60):
+        """Its status; GuestTimeout (and it goes on) if it is not over by then."""
+        if self.rc is None:
+            self.rc = self.guest.call("wait", timeout, pid=self.pid, timeout=timeout)["rc"]
+        if self.rc is None:
+            raise GuestTimeout(f"background command still runs after {timeout} s: {self.base}.out")
+        return self.rc
+
+    def poll(self):
+        with contextlib.suppress(GuestTimeout):
+            return self.wait(0)
+        return None
+
+    def kill(self, sig=signal.SIGTERM):
+        """Sends sig to the command and its children; they may take a moment."""
+        self.guest.call("kill", 0, pid=self.pid, sig=int(sig))
+
+    def stop(self, sig=signal.SIGTERM, timeout=30):
+        """kill and wait; its status."""
+        if self.poll() is None:
+            self.kill(sig)
+        return self.wait(timeout)
+
+    @property
+    def stdout(self):
+        with open(self.base + ".out", errors="replace") as f:
+            return f.read()
+
+    @property
+    def stderr(self):
+        with open(self.base + ".err", errors="replace") as f:
+            return f.read()
+
+
+class Guest:
+    running = weakref.WeakSet()
+    names = itertools.count(1)
+
+    def __init__(
+        self, kernel="stock", smp=2, mem=None, nics=(), append="", name="guest", keep_logs=False, console="file"
+    ):
+        """smp: CPUs; mem: MiB (None: 1024, debug 2048); append: more kernel
+        command line (the last of two equal parameters wins); console: "stdio"
+        puts the serial console on our terminal, for people."""
+        self.kernel = kernel
+        self.kind = "debug" if "debug" in os.path.basename(kernel) else "stock"
+        self.smp, self.mem = smp, mem or (2048 if self.kind == "debug" else 1024)
+        self.nics = [dict(n) for n in nics]
+        self.append, self.name, self.keep_logs, self.console = append, name, keep_logs, console
+        self.logs = self.private = self.process = None
+        self.failed = False
+        self.boots = 0
+        self._allowed = []
+
+    # Life
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *exc):
+        self.failed |= exc[0] is not None
+        self.stop()
+
+    def start(self):
+        """Boots; returns self. A boot that stalls on the known timer trouble
+        of emulated CPUs, and only that, is tried again, twice at most."""
+        for attempt in range(BOOT_RETRIES + 1):
+            self._launch()
+            try:
+                self.release = self._await_agent()
+                return self
+            except TimeoutError as e:
+                stalled = TIMER_STALL in self.console_text()
+                self.failed = True
+                self.stop()
+                why = "timer stall" if stalled else f"silent for {e} s"
+                if attempt == BOOT_RETRIES:
+                    raise GuestDied(self._obituary(f"boot failed {attempt + 1} times, last: {why}")) from None
+                print(f"guest {self.name}: boot stalled ({why}), trying again; log: {self.logs}", flush=True)
+                self.failed = False
+            except BaseException:
+                self.failed = True
+                self.stop()
+                raise
+
+    def stop(self):
+        """Ends QEMU and takes away all it left. Never fails, may be repeated."""
+        if self.process is None:
+            return
+        os.close(self.lifeline)
+        self.process.wait()
+        self.process = None
+        Guest.running.discard(self)
+        self.reader.join()
+        self.agent.close()
+        if self._qmp:
+            self._qmp.close()
+        for wire in self.wires.values():
+            wire.close()
+        shutil.rmtree(self.private, ignore_errors=True)
+        if not (self.failed or self.keep_logs):
+            shutil.rmtree(self.logs, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                os.rmdir(os.path.dirname(self.logs))
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    @property
+    def alive(self):
+        return self.process is not None and self.process.poll() is None and not self.gone.is_set()
+
+    def _launch(self):
+        directory = self.kernel if "/" in self.kernel else script_output("scripts/kernel", self.kernel)
+        subprocess.run([os.path.join(HERE, "mkinitrd"), directory], check=True)
+        self.boots += 1
+        self.logs = os.path.join(runs_dir(), f"{self.name}-{next(Guest.names)}")
+        self.shared = os.path.join(self.logs, "out")
+        os.makedirs(self.shared)
+        shutil.copy(os.path.join(HERE, "agent.py"), os.path.join(self.shared, ".agent.py"))
+        # Short, whatever the cache's path: a unix socket's has 108 bytes.
+        self.private = tempfile.mkdtemp(prefix="vmq-", dir="/tmp")
+        self.console_log = os.path.join(self.logs, "console.log")
+        open(self.console_log, "w").close()
+        self.scanned = 0
+        self.ids = itertools.count(1)
+        self.answers = {}
+        self.gone = threading.Event()
+        self.send_lock = threading.Lock()
+        self._qmp = None
+        self.wires = {}
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(self.private + "/agent")
+        listener.listen(1)
+        for n, nic in enumerate(self.nics):
+            if nic["wire"] == "dgram":
+                # Bound before QEMU sends: an unbound end loses frames.
+                self.wires[n] = Wire(f"{self.private}/h{n}", f"{self.private}/q{n}")
+        command = self._qemu(directory)
+        with open(self.logs + "/qemu.cmd", "w") as f:
+            f.write(shlex.join(command) + "\n")
+        end, self.lifeline = os.pipe()
+        people = self.console == "stdio"
+        with open(self.logs + "/qemu.log", "wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-B", os.path.join(HERE, "guard.py"), str(end), self.private, *command],
+                pass_fds=[end],
+                stdin=None if people else subprocess.DEVNULL,
+                stdout=None if people else log,
+                stderr=None if people else log,
+                start_new_session=not people,
+            )
+        os.close(end)
+        Guest.running.add(self)
+        listener.settimeout(30)
+        try:
+            self.agent = self._accept(listener)
+        finally:
+            listener.close()
+        self.reader = threading.Thread(target=self._read_answers, name="agent", daemon=True)
+        self.hello = self.answers[0] = queue.SimpleQueue()
+        self.reader.start()
+
+    def _accept(self, listener):
+        for _ in range(60):
+            listener.settimeout(0.5)
+            with contextlib.suppress(TimeoutError):
+                return listener.accept()[0]
+            if self.process.poll() is not None:
+                break
+        os.close(self.lifeline)
+        self.process.wait()
+        self.process = None
+        for wire in self.wires.values():
+            wire.close()
+        with open(self.logs + "/qemu.log", errors="replace") as f:
+            raise GuestError(f"QEMU did not start ({self.logs}): {f.read()[-2000:]}")
+
+    def _qemu(self, directory):
+        accel = os.environ.get("ACCEL", "tcg")
+        cmdline = (
+            "console=ttyS0 panic=-1 panic_on_warn=1 oops=panic tsc=reliable no_timer_check nokaslr quiet loglevel=5"
+            f" kunit.enable=1 rdinit=/init hmods={directory}/modules hname={self.name} {self.append}"
+        )
+        log = quote_option(self.console_log)
+        console = f"file,id=con,path={log}" if self.console == "file" else f"stdio,id=con,signal=off,logfile={log}"
+        args = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-M", "q35"]
+        args += ["-accel", "tcg,thread=multi,tb-size=512" if accel == "tcg" else accel, "-cpu", "max"]
+        args += ["-smp", str(self.smp), "-m", str(self.mem), "-kernel", f"{directory}/bzImage"]
+        args += ["-initrd", f"{directory}/initrd.gz", "-append", cmdline.strip()]
+        args += ["-chardev", console, "-serial", "chardev:con"]
+        args += ["-qmp", f"unix:{self.private}/qmp,server=on,wait=off"]
+        args += ["-device", "virtio-serial-pci", "-chardev", f"socket,id=agent,path={self.private}/agent"]
+        args += ["-device", "virtserialport,chardev=agent,name=vmq.agent"]
+        root = "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"
+        out = f"local,id=out,path={quote_option(self.shared)},security_model=none"
+        args += ["-fsdev", root, "-device", "virtio-9p-pci,fsdev=root,mount_tag=hostroot"]
+        args += ["-fsdev", out, "-device", "virtio-9p-pci,fsdev=out,mount_tag=out"]
+        for n, nic in enumerate(self.nics):
+            args += ["-device", f"pcie-root-port,id=rp{n},chassis={n + 1},slot={n + 1},addr={0x10 + n:#x}"]
+            if nic["wire"] == "dgram":
+                netdev = f"dgram,id=net{n},local.type=unix,local.path={self.private}/q{n}"
+                netdev += f",remote.type=unix,remote.path={self.private}/h{n}"
+            else:
+                netdev = f"hubport,id=net{n},hubid={nic['wire'].removeprefix('hub:')}"
+            args += ["-netdev", netdev]
+            if nic.get("plugged", True):
+                options = ",".join(f"{k}={v}" for k, v in self._device(n).items())
+                args += ["-device", options.removeprefix("driver=")]
+        return args
+
+    def _device(self, n):
+        nic = self.nics[n]
+        device = {"driver": "igb", "id": f"nic{n}", "netdev": f"net{n}", "bus": f"rp{n}", "mac": self.mac(n)}
+        device.update(o.split("=", 1) for o in nic.get("opts", "").split(",") if o)
+        return device
+
+    def _await_agent(self):
+        limit = BOOT_TIMEOUT[self.kind]
+        end = time.monotonic() + limit
+        while time.monotonic() < end:
+            with contextlib.suppress(queue.Empty):
+                message = self.hello.get(timeout=1)
+                if message is None:
+                    raise GuestDied(self._obituary("the guest died while booting"))
+                return message["release"]
+            if TIMER_STALL in self.console_text():
+                raise TimeoutError(limit)
+        raise TimeoutError(limit)
+
+    # Requests to the agent
+
+    def _read_answers(self):
+        with contextlib.suppress(OSError):
+            stream = self.agent.makefile("rb")
+            while len(head := stream.read(4)) == 4:
+                message = json.loads(stream.read(struct.unpack(">I", head)[0]))
+                waiting = self.answers.pop(message["id"], None)
+                if waiting:
+                    waiting.put(message)
+        self.gone.set()
+        for waiting in list(self.answers.values()):
+            waiting.put(None)
+
+    def call(self, op, patience, /, **args):
+        """One request to the agent, answered within patience + GRACE seconds."""
+        if self.process is None:
+            raise GuestError(f"guest {self.name} is not running")
+        number, answer = next(self.ids), queue.SimpleQueue()
+        self.answers[number] = answer
+        data = json.dumps({"id": number, "op": op, "args": args}).encode()
+        message = None
+        with contextlib.suppress(OSError):
+            with self.send_lock:
+                self.agent.sendall(struct.pack(">I", len(data)) + data)
+            # The reader may have seen the end before our queue was in its list.
+            if self.gone.is_set():
+                answer.put(None)
+            try:
+                message = answer.get(timeout=patience + GRACE)
+            except queue.Empty:
+                self.failed = True
+                raise GuestDied(self._obituary(f"the guest hangs: no answer to {op} {args}")) from None
+        if message is None:
+            raise GuestDied(self._obituary(f"the guest died during {op} {args}"))
+        if "error" in message:
+            raise GuestError(f"{op} {args}: {message['error']}")
+        return message
+
+    def run(self, cmd, timeout=60, check=True, env=None, stdin=None):
+        """Runs a bash command; children that it leaves go on."""
+        self._log(f"run {cmd}")
+        m = self.call("run", timeout, cmd=cmd, timeout=timeout, env=env, stdin=stdin)
+        result = Result(m["rc"], m["stdout"], m["stderr"])
+        said = f"\n--- stdout\n{result.stdout[-4000:]}\n--- stderr\n{result.stderr[-4000:]}"
+        self._log(f"-> {result.rc}")
+        if m["timed_out"]:
+            raise GuestTimeout(f"not over after {timeout} s: {cmd}{said}")
+        if check and result.rc:
+            raise CommandFailed(f"status {result.rc}: {cmd}{said}")
+        return result
+
+    def out(self, cmd, timeout=60):
+        """Standard output of a command that must succeed, stripped."""
+        return self.run(cmd, timeout).stdout.strip()
+
+    def spawn(self, cmd, env=None):
+        """Starts a bash command in the background: a Job."""
+        name = str(next(self.ids))
+        self._log(f"spawn {name}: {cmd}")
+        pid = self.call("spawn", 0, cmd=cmd, name=name, env=env)["pid"]
+        return Job(self, pid, f"{self.shared}/spawn/{name}")
+
+    def put(self, path, data, mode=0o644):
+        self.call("put", 60, path=path, data=base64.b64encode(data).decode(), mode=mode)
+
+    def get(self, path):
+        return base64.b64decode(self.call("get", 60, path=path)["data"])
+
+    def read(self, path):
+        """Text of a file in the guest, stripped."""
+        return self.get(path).decode(errors="replace").strip()
+
+    # Console
+
+    def console_text(self, start=0):
+        with open(self.console_log, "rb") as f:
+            f.seek(start)
+            return f.read().decode(errors="replace").replace("\r", "")
+
+    def mark(self, text):
+        """Puts a line into the kernel log and waits for it on the console:
+        all that was logged before is then in console.log."""
+        stamp = f"{text} #{next(self.ids)}"
+        self.call("mark", 0, text=stamp)
+        end = time.monotonic() + GRACE
+        while stamp not in self.console_text(self.scanned):
+            if not self.alive or time.monotonic() > end:
+                raise GuestDied(self._obituary("the console is stuck"))
+            time.sleep(0.02)
+
+    def check_console(self):
+        """Raises Splat if the kernel complained since the last check."""
+        if self.alive:
+            with contextlib.suppress(GuestDied):
+                self.mark("check")
+        text = self.console_text(self.scanned)
+        self.scanned += len(text.encode(errors="replace"))
+        bad = [
+            line
+            for line in text.splitlines()
+            if SPLAT.search(line) and "vmq-mark:" not in line and not any(a.search(line) for a in self._allowed)
+        ]
+        if bad:
+            self.failed = True
+            shown = "\n".join(bad[:20])
+            raise Splat(f"guest {self.name}: {len(bad)} bad console lines, log: {self.console_log}\n{shown}")
+
+    @contextlib.contextmanager
+    def allow(self, regex):
+        """Console lines that match are no splat while the context lasts.
+        (A WARN is a panic all the same unless append says panic_on_warn=0.)"""
+        self.check_console()
+        pattern = re.compile(regex)
+        self._allowed.append(pattern)
+        try:
+            yield
+            self.check_console()
+        finally:
+            self._allowed.remove(pattern)
+
+    def leaks(self):
+        """What kmemleak finds now (debug kernel); empty text if nothing.
+        An object counts as leaked only when two scans agree."""
+        scan = "echo scan > /sys/kernel/debug/kmemleak"
+        return self.out(f"{scan}; sleep 6; {scan}; cat /sys/kernel/debug/kmemleak", timeout=300)
+
+    def _obituary(self, why):
+        self.failed = True
+        if self.gone.is_set() and self.process:
+            # The console's last lines are complete when QEMU is gone.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(10)
+        tail = "\n".join(self.console_text().splitlines()[-40:])
+        return f"guest {self.name}: {why}\nconsole log: {self.console_log}\n--- its last lines\n{tail}"
+
+    def _log(self, line):
+        with open(self.logs + "/commands.log", "a") as f:
+            f.write(time.strftime("%H:%M:%S ") + line + "\n")
+
+    # Hardware
+
+    def wire(self, n):
+        return self.wires[n]
+
+    def mac(self, n):
+        return self.nics[n].get("mac", f"52:54:00:00:01:{n + 1:02x}")
+
+    def pci(self, n):
+        """PCI address of NIC n, as in /sys/bus/pci/devices."""
+        return os.path.basename(self.out(f"ls -d /sys/bus/pci/devices/0000:00:{0x10 + n:02x}.0/0000:*.0"))
+
+    def netdev(self, n):
+        """Name of NIC n's network interface in the initial namespace; None if it has none."""
+        return self.out(f"ls /sys/bus/pci/devices/{self.pci(n)}/net 2>/dev/null || true") or None
+
+    @property
+    def mods(self):
+        """Directory of the modules built for this kernel (same path in the guest)."""
+        return script_output("scripts/build-modules", self.kind)
+
+    @property
+    def tools(self):
+        """Directory of tests/vm/guesttools as the guest sees it."""
+        return TOOLS
+
+    def plug(self, n):
+        """Hot-plugs NIC n."""
+        self.qmp("device_add", **self._device(n))
+
+    def unplug(self, n, timeout=60):
+        """Asks the guest to let NIC n go and waits until it is out."""
+        self.qmp("device_del", id=f"nic{n}")
+        self.qmp_event("DEVICE_DELETED", timeout, device=f"nic{n}")
+
+    def qmp(self, execute, **arguments):
+        """A QMP command's return value; GuestError if QEMU refuses it."""
+        if self._qmp is None:
+            self._qmp = socket.socket(socket.AF_UNIX)
+            self._qmp.connect(self.private + "/qmp")
+            self._qmp_file = self._qmp.makefile("rw")
+            self._qmp_events = []
+            self._qmp_next(30)
+            self.qmp("qmp_capabilities")
+        self._qmp_file.write(json.dumps({"execute": execute, "arguments": arguments}) + "\n")
+        self._qmp_file.flush()
+        while True:
+            message = self._qmp_next(30)
+            if "error" in message:
+                raise GuestError(f"qmp {execute}: {message['error']['desc']}")
+            if "return" in message:
+                return message["return"]
+
+    def qmp_event(self, name, timeout=30, **data):
+        """Waits for an event whose data has these members; returns its data."""
+        end = time.monotonic() + timeout
+        while True:
+            for event in self._qmp_events:
+                if event["event"] == name and data.items() <= event.get("data", {}).items():
+                    self._qmp_events.remove(event)
+                    return event.get("data", {})
+            self._qmp_next(max(0.1, end - time.monotonic()))
+
+    def _qmp_next(self, timeout):
+        self._qmp.settimeout(timeout)
+        try:
+            line = self._qmp_file.readline()
+        except TimeoutError:
+            raise GuestTimeout(f"QEMU said nothing for {timeout:.0f} s") from None
+        if not line:
+            raise GuestDied(self._obituary("QEMU closed its QMP socket"))
+        message = json.loads(line)
+        if "event" in message:
+            self._qmp_events.append(message)
+        return message
+
+
+@atexit.register
+def stop_all():
+    for guest in list(Guest.running):
+        guest.stop()
