@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The sources are clean, and the lint finds what it says it finds."""
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+LINT = TOP / "scripts/lint"
+
+
+def lint(*args):
+    return subprocess.run([LINT, *args], text=True, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          check=False)
+
+
+def check_names():
+    result = lint("--list")
+    assert result.returncode == 0, result.stderr
+    return [line.split()[0] for line in result.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("check", check_names())
+def test_sources_are_clean(check):
+    result = lint(check)
+    if "left out" in result.stderr:
+        pytest.skip(result.stderr.strip().splitlines()[0])
+    assert result.returncode == 0, "\n" + result.stdout + result.stderr
+
+
+C_HEAD = """// SPDX-License-Identifier: GPL-2.0-only
+/* A file with one defect. */
+#include <linux/module.h>
+
+"""
+C_TAIL = """
+MODULE_DESCRIPTION("defect");
+MODULE_LICENSE("GPL");
+"""
+CORE = "drivers/net/vmq/core/vmq_defect.c"
+IGB = "drivers/net/vmq/igb/igb_defect.c"
+VSWITCH = "drivers/net/vmq/vswitch/vswitch_defect.c"
+HEADER = "include/vmq/defect.h"
+ABI = "Documentation/ABI/testing/sysfs-class-net-vmq"
+
+
+def c_file(body):
+    return C_HEAD + body + C_TAIL
+
+
+def long_function():
+    return c_file("int vmq_defect(int a)\n{\n" + "\ta++;\n" * 130 +
+                  "\treturn a;\n}\n")
+
+
+# check, file, its text, a word of the finding expected there
+TEXT_DEFECTS = {
+    "checkpatch": ("checkpatch", CORE, c_file("int  vmq_defect ;\n"), "SPACING"),
+    "kernel-doc-wrong": (
+        "kernel-doc", HEADER,
+        "/* SPDX-License-Identifier: GPL-2.0-only */\n/**\n"
+        " * vmq_defect() - does nothing\n * @b: not there\n */\n"
+        "void vmq_defect(int a);\n", "'b'"),
+    "kernel-doc-missing": (
+        "kernel-doc", HEADER,
+        "/* SPDX-License-Identifier: GPL-2.0-only */\n"
+        "void vmq_defect(int a);\n", "vmq_defect has no kernel-doc"),
+    "shell": ("shell", "scripts/defect.sh",
+              "#!/bin/bash\n# SPDX-License-Identifier: GPL-2.0-only\nrm $1\n",
+              "SC2086"),
+    "python": ("python", "tests/defect.py",
+               "# SPDX-License-Identifier: GPL-2.0-only\nimport os\n",
+               "imported but unused"),
+    "core-includes-igb": ("includes", CORE, c_file('#include "../igb/igb.h"\n'),
+                          "private header"),
+    "igb-includes-switch": ("includes", IGB,
+                            c_file("#include <vmq/switch.h>\n"),
+                            "igb must not include"),
+    "vswitch-includes-hw": ("includes", VSWITCH,
+                            c_file("#include <vmq/hw.h>\n"),
+                            "vswitch must not include"),
+    "switch-includes-hw": (
+        "includes", "include/vmq/switch.h",
+        "/* SPDX-License-Identifier: GPL-2.0-only */\n"
+        "#include <vmq/hw.h>\n", "must not include <vmq/hw.h>"),
+    "vswitch-includes-core": ("includes", VSWITCH,
+                              c_file('#include "../core/vmq_priv.h"\n'),
+                              "private header"),
+    "long-file": ("limits", CORE, c_file("\n" * 1200), "at most 1200"),
+    "long-function": ("limits", CORE, long_function(), "at most 120"),
+    "conditional": ("limits", CORE, c_file("#ifdef CONFIG_NET\n#endif\n"),
+                    "conditional compilation"),
+    "parameter": ("limits", CORE,
+                  c_file("static int a;\nmodule_param(a, int, 0);\n"),
+                  "module parameter"),
+    "bug": ("limits", CORE, c_file("void vmq_defect(void) { BUG(); }\n"),
+            "BUG()"),
+    "mdelay": ("limits", CORE, c_file("void vmq_defect(void) { mdelay(9); }\n"),
+               "mdelay()"),
+    "printk": ("limits", CORE,
+               c_file('void vmq_defect(void) { printk("x"); }\n'), "printk()"),
+    "unfinished": ("limits", CORE, c_file("/* TO" "DO: all of it */\n"),
+                   "unfinished work"),
+    "no-licence": ("spdx", CORE, "int vmq_defect;\n", "no SPDX"),
+    "sysfs-undocumented": (
+        "abi", CORE, c_file("static DEVICE_ATTR_RO(defect_level);\n"),
+        "defect_level is not in"),
+    "sysfs-undocumented-by-macro": (
+        "abi", CORE,
+        c_file("#define DEFECT(_mode, _name) \\\n"
+               "\tstatic struct device_attribute x_##_name = \\\n"
+               "\t\t__ATTR(_name, _mode, NULL, NULL)\n"
+               "DEFECT(0444, defect_depth);\n"), "defect_depth is not in"),
+    "sysfs-gone": (
+        "abi", ABI, "What:\t\t/sys/class/net/<uplink>/vmq/defect_gone\n",
+        "defect_gone is documented but not created"),
+}
+
+
+@pytest.fixture(name="scratch")
+def scratch_copy(tmp_path):
+    """The sources without what was built beside them."""
+    for folder in ("drivers", "include", "scripts", "Documentation"):
+        if (TOP / folder).exists():
+            shutil.copytree(TOP / folder, tmp_path / folder, symlinks=True,
+                            ignore=shutil.ignore_patterns("*.ko", "*.o",
+                                                          "*.mod*", ".*.cmd"))
+    return tmp_path
+
+
+def plant(scratch, name, text):
+    (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+    (scratch / name).write_text(text)
+
+
+@pytest.mark.parametrize("defect", TEXT_DEFECTS)
+def test_planted_defect_is_found(scratch, defect):
+    check, name, text, word = TEXT_DEFECTS[defect]
+    before = lint("--tree", scratch, check).stdout.splitlines()
+    plant(scratch, name, text)
+    after = lint("--tree", scratch, check)
+    found = [line for line in after.stdout.splitlines()
+             if line not in before and line.startswith(f"{name}:")
+             and f" {check}: " in line and word in line]
+    assert found, after.stdout + after.stderr
+    assert after.returncode == 1
+
+
+BUILD_DEFECTS = {
+    "endian": ("\nu16 vmq_defect(__le16 a);\n"
+               "u16 vmq_defect(__le16 a)\n{\n\treturn a;\n}\n",
+               "incorrect type in return"),
+    "prototype": ("\nint vmq_defect(void)\n{\n\treturn 0;\n}\n",
+                  "no previous prototype"),
+    "modpost": ("\nint vmq_nowhere(void);\nint vmq_defect(void);\n"
+                "int vmq_defect(void)\n{\n\treturn vmq_nowhere();\n}\n",
+                "vmq_nowhere"),
+    "syntax": ("\nint vmq_defect(void)\n", "error"),
+}
+
+
+@pytest.mark.parametrize("defect", BUILD_DEFECTS)
+def test_planted_build_defect_is_found(tmp_path, defect):
+    text, word = BUILD_DEFECTS[defect]
+    plant(tmp_path, "Kbuild", "obj-m := drivers/\n")
+    plant(tmp_path, "drivers/Kbuild", "obj-m := defect.o\n")
+    plant(tmp_path, "drivers/defect.c", c_file(text))
+    result = lint("--tree", tmp_path, "build")
+    assert result.returncode == 1, result.stderr
+    assert any(word in line and (line.startswith("drivers/defect.c:") or
+                                 "modpost" in line)
+               for line in result.stdout.splitlines()), result.stdout
