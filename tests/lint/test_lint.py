@@ -19,14 +19,20 @@ def lint(*args):
 def check_names():
     result = lint("--list")
     assert result.returncode == 0, result.stderr
-    return [line.split()[0] for line in result.stdout.splitlines()]
+    names = [line.split()[0] for line in result.stdout.splitlines()]
+    debug = subprocess.run([TOP / "scripts/kernel", "cached", "debug"],
+                           check=False)
+    if debug.returncode:
+        # SUITE=lint alone does not wait 20 minutes for a kernel.
+        print("no debug kernel in the cache: tests/kunit is not compiled here")
+        names.remove("build-debug")
+    return names
 
 
 @pytest.mark.parametrize("check", check_names())
 def test_sources_are_clean(check):
+    """The sources have no finding of this check."""
     result = lint(check)
-    if "left out" in result.stderr:
-        pytest.skip(result.stderr.strip().splitlines()[0])
     assert result.returncode == 0, "\n" + result.stdout + result.stderr
 
 
@@ -137,6 +143,7 @@ def plant(scratch, name, text):
 
 @pytest.mark.parametrize("defect", TEXT_DEFECTS)
 def test_planted_defect_is_found(scratch, defect):
+    """A defect planted in a copy of the sources is reported."""
     check, name, text, word = TEXT_DEFECTS[defect]
     before = lint("--tree", scratch, check).stdout.splitlines()
     plant(scratch, name, text)
@@ -163,6 +170,7 @@ BUILD_DEFECTS = {
 
 @pytest.mark.parametrize("defect", BUILD_DEFECTS)
 def test_planted_build_defect_is_found(tmp_path, defect):
+    """A defect that compiler, sparse or modpost can see is reported."""
     text, word = BUILD_DEFECTS[defect]
     plant(tmp_path, "Kbuild", "obj-m := drivers/\n")
     plant(tmp_path, "drivers/Kbuild", "obj-m := defect.o\n")
