@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* ethtool -n and -N: the same filters that sysfs shows, by location. */
+#include <linux/export.h>
+#include "vmq_priv.h"
+
+static unsigned int vmq_ethtool_count(struct vmq_dev *dev)
+{
+	unsigned int nr = 0;
+	u16 i;
+
+	for (i = 0; i < dev->caps->pools; i++)
+		nr += dev->queues[i].nr_filters;
+	return nr;
+}
+
+static int vmq_ethtool_get_all(struct vmq_dev *dev, struct ethtool_rxnfc *info,
+			       u32 *rule_locs)
+{
+	u32 id, nr = 0;
+
+	info->data = VMQ_MAX_FILTERS;
+	for (id = 1; id < VMQ_MAX_FILTERS; id++) {
+		if (!vmq_filter_by_id(dev, id))
+			continue;
+		if (nr == info->rule_cnt)
+			return -EMSGSIZE;
+		rule_locs[nr++] = id;
+	}
+	info->rule_cnt = nr;
+	return 0;
+}
+
+static int vmq_ethtool_get_one(struct vmq_dev *dev,
+			       struct ethtool_rx_flow_spec *fs)
+{
+	u32 location = fs->location;
+	struct vmq_filter *f;
+
+	f = vmq_filter_by_id(dev, location);
+	if (!f)
+		return -ENOENT;
+	memset(fs, 0, sizeof(*fs));
+	fs->location = location;
+	fs->ring_cookie = f->queue;
+	vmq_ntuple_format(fs, &f->m);
+	return 0;
+}
+
+static int vmq_ethtool_get_locked(struct vmq_dev *dev,
+				  struct ethtool_rxnfc *info, u32 *rule_locs)
+{
+	switch (info->cmd) {
+	case ETHTOOL_GRXRINGS:
+		info->data = dev->caps->pools;
+		return 0;
+	case ETHTOOL_GRXCLSRLCNT:
+		info->rule_cnt = vmq_ethtool_count(dev);
+		info->data = VMQ_MAX_FILTERS | RX_CLS_LOC_SPECIAL;
+		return 0;
+	case ETHTOOL_GRXCLSRULE:
+		return vmq_ethtool_get_one(dev, &info->fs);
+	case ETHTOOL_GRXCLSRLALL:
+		return vmq_ethtool_get_all(dev, info, rule_locs);
+	}
+	return -EOPNOTSUPP;
+}
+
+int vmq_ethtool_get_rxnfc(struct vmq_dev *dev, struct ethtool_rxnfc *info,
+			  u32 *rule_locs)
+{
+	int err;
+
+	ASSERT_RTNL();
+	mutex_lock(&dev->lock);
+	err = vmq_ethtool_get_locked(dev, info, rule_locs);
+	mutex_unlock(&dev->lock);
+	return err;
+}
+EXPORT_SYMBOL_GPL(vmq_ethtool_get_rxnfc);
+
+/* The wanted location, 0 for any, or a negative errno. */
+static int vmq_ethtool_location(struct vmq_dev *dev, u32 location)
+{
+	if (location == RX_CLS_LOC_ANY)
+		return 0;
+	if (location & RX_CLS_LOC_SPECIAL)
+		return vmq_refuse(dev, NULL, -EOPNOTSUPP,
+				  "filters have no order, loc first and last mean nothing");
+	if (!location || location >= VMQ_MAX_FILTERS)
+		return vmq_refuse(dev, NULL, -EINVAL,
+				  "a filter location is 1 to %u",
+				  VMQ_MAX_FILTERS - 1);
+	return location;
+}
+
+/* A rule by queue number is a whole VM queue in one command. */
+static int vmq_ethtool_make_queue(struct vmq_queue *q)
+{
+	char name[VMQ_NAME_LEN];
+	int err;
+
+	scnprintf(name, sizeof(name), "queue-%u", q->id);
+	err = vmq_queue_allocate_locked(q, VMQ_OWNER_ADMIN, name, NULL);
+	if (err)
+		return err;
+	err = vmq_queue_commit_locked(q, VMQ_OWNER_ADMIN, NULL);
+	if (err)
+		vmq_queue_free_locked(q, VMQ_OWNER_ADMIN, NULL);
+	return err;
+}
+
+static int vmq_ethtool_insert(struct vmq_dev *dev,
+			      struct ethtool_rx_flow_spec *fs,
+			      const struct vmq_match *m, u32 location)
+{
+	struct vmq_queue *q = &dev->queues[fs->ring_cookie];
+	bool made = false;
+	int ret;
+
+	if (q->id && q->state == VMQ_QUEUE_UNDEFINED) {
+		ret = vmq_ethtool_make_queue(q);
+		if (ret)
+			return ret;
+		made = true;
+	}
+	ret = vmq_filter_add_locked(dev, q->id, m, VMQ_OWNER_ADMIN, location,
+				    NULL);
+	if (ret < 0 && made)
+		vmq_queue_free_locked(q, VMQ_OWNER_ADMIN, NULL);
+	if (ret < 0)
+		return ret;
+	fs->location = ret;
+	return 0;
+}
+
+static int vmq_ethtool_add(struct vmq_dev *dev, struct ethtool_rx_flow_spec *fs)
+{
+	struct vmq_match m;
+	const char *why;
+	int err;
+
+	why = vmq_ntuple_parse(fs, &m, &err);
+	if (!why)
+		why = vmq_match_check(&m, &err);
+	if (why)
+		return vmq_refuse(dev, NULL, err, "%s", why);
+	if (fs->ring_cookie >= dev->caps->pools)
+		return vmq_refuse(dev, NULL, -EINVAL,
+				  "there is no queue %llu, the last one is %u",
+				  fs->ring_cookie, dev->caps->pools - 1);
+	err = vmq_ethtool_location(dev, fs->location);
+	if (err < 0)
+		return err;
+	return vmq_ethtool_insert(dev, fs, &m, err);
+}
+
+int vmq_ethtool_set_rxnfc(struct vmq_dev *dev, struct ethtool_rxnfc *info)
+{
+	int err = -EOPNOTSUPP;
+
+	ASSERT_RTNL();
+	mutex_lock(&dev->lock);
+	if (info->cmd == ETHTOOL_SRXCLSRLINS)
+		err = vmq_ethtool_add(dev, &info->fs);
+	else if (info->cmd == ETHTOOL_SRXCLSRLDEL)
+		err = vmq_filter_del_locked(dev, info->fs.location,
+					    VMQ_OWNER_ADMIN, NULL);
+	mutex_unlock(&dev->lock);
+	return err;
+}
+EXPORT_SYMBOL_GPL(vmq_ethtool_set_rxnfc);

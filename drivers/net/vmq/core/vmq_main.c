@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* VMQ core: a device's birth, open, close and end. Knows no register. */
+#include <linux/export.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include "vmq_priv.h"
+
+static void vmq_queue_init(struct vmq_dev *dev, u16 id)
+{
+	struct vmq_queue *q = &dev->queues[id];
+	u16 def = dev->caps->default_pool;
+
+	q->dev = dev;
+	q->id = id;
+	/* Queue 0 has the default pool; the others the rest, in order. */
+	q->pool = !id ? def : id <= def ? id - 1 : id;
+	u64_stats_init(&q->rx.syncp);
+	u64_stats_init(&q->tx.syncp);
+}
+
+static void vmq_queue_init_default(struct vmq_queue *q)
+{
+	q->owner = VMQ_OWNER_ADMIN;
+	strscpy(q->vm_name, "default", sizeof(q->vm_name));
+	vmq_placement_assign(q);
+	q->state = VMQ_QUEUE_RUNNING;
+}
+
+int vmq_dev_init(struct vmq_dev *dev, struct net_device *uplink,
+		 const struct vmq_hw_ops *ops, const struct vmq_hw_caps *caps)
+{
+	int err;
+	u16 i;
+
+	if (WARN_ON_ONCE(netdev_priv(uplink) != dev || !caps->pools ||
+			 caps->pools > VMQ_MAX_QUEUES))
+		return -EINVAL;
+
+	dev->uplink = uplink;
+	dev->ops = ops;
+	dev->caps = caps;
+	dev->queues = kcalloc(caps->pools, sizeof(*dev->queues), GFP_KERNEL);
+	if (!dev->queues)
+		return -ENOMEM;
+	err = vmq_filter_table_init(dev);
+	if (err)
+		goto free_queues;
+
+	mutex_init(&dev->lock);
+	spin_lock_init(&dev->text_lock);
+	INIT_DELAYED_WORK(&dev->freeing, vmq_queue_freeing_work);
+	for (i = 0; i < caps->pools; i++)
+		vmq_queue_init(dev, i);
+	vmq_queue_init_default(&dev->queues[0]);
+	uplink->sysfs_groups[0] = &vmq_dev_group;
+	uplink->sysfs_rx_queue_group = &vmq_queue_group;
+	return 0;
+
+free_queues:
+	kfree(dev->queues);
+	return err;
+}
+EXPORT_SYMBOL_GPL(vmq_dev_init);
+
+void vmq_dev_fini(struct vmq_dev *dev)
+{
+	cancel_delayed_work_sync(&dev->freeing);
+	mutex_lock(&dev->lock);
+	vmq_queue_finish_freeing(dev);
+	mutex_unlock(&dev->lock);
+	vmq_filter_table_fini(dev);
+	mutex_destroy(&dev->lock);
+	kfree(dev->queues);
+}
+EXPORT_SYMBOL_GPL(vmq_dev_fini);
+
+static void vmq_dev_down(struct vmq_dev *dev)
+{
+	struct vmq_queue *q;
+	u16 i = dev->caps->pools;
+
+	dev->open = false;
+	while (i--) {
+		q = &dev->queues[i];
+		vmq_queue_down(q);
+		/* A freeing queue keeps its memory until the readers are done. */
+		if (q->rings && q->state != VMQ_QUEUE_FREEING) {
+			q->rings = false;
+			dev->ops->queue_free(dev, q->id);
+		}
+	}
+}
+
+static int vmq_dev_up(struct vmq_dev *dev)
+{
+	int err;
+	u16 i;
+
+	for (i = 0; i < dev->caps->pools; i++) {
+		if (!vmq_queue_is_committed(&dev->queues[i]))
+			continue;
+		err = vmq_queue_up(&dev->queues[i]);
+		if (err)
+			return err;
+	}
+	dev->open = true;
+	for (i = 1; i < dev->caps->pools; i++)
+		vmq_slot_replay(dev, i);
+	return 0;
+}
+
+int vmq_dev_open(struct vmq_dev *dev)
+{
+	int err;
+
+	ASSERT_RTNL();
+	mutex_lock(&dev->lock);
+	err = vmq_dev_up(dev);
+	if (err)
+		vmq_dev_down(dev);
+	mutex_unlock(&dev->lock);
+	return err;
+}
+EXPORT_SYMBOL_GPL(vmq_dev_open);
+
+void vmq_dev_close(struct vmq_dev *dev)
+{
+	ASSERT_RTNL();
+	mutex_lock(&dev->lock);
+	if (dev->open)
+		vmq_dev_down(dev);
+	mutex_unlock(&dev->lock);
+}
+EXPORT_SYMBOL_GPL(vmq_dev_close);
+
+struct vmq_dev *vmq_dev_from_uplink(struct net_device *uplink)
+{
+	if (uplink->sysfs_groups[0] != &vmq_dev_group)
+		return NULL;
+	return vmq_dev_from_netdev(uplink);
+}
+EXPORT_SYMBOL_GPL(vmq_dev_from_uplink);
+
+struct net_device *vmq_dev_uplink(const struct vmq_dev *dev)
+{
+	return dev->uplink;
+}
+EXPORT_SYMBOL_GPL(vmq_dev_uplink);
+
+MODULE_DESCRIPTION("Virtual machine queues: core");
+MODULE_LICENSE("GPL");

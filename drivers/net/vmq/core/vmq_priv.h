@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the files of vmq.ko share among themselves. */
+#ifndef _VMQ_PRIV_H
+#define _VMQ_PRIV_H
+
+#include <linux/atomic.h>
+#include <linux/rhashtable.h>
+#include <linux/rtnetlink.h>
+#include <vmq/hw.h>
+#include <vmq/switch.h>
+
+/* What happens to a queue; the columns of the state machine. */
+enum vmq_queue_event {
+	VMQ_EVENT_ALLOCATE,
+	VMQ_EVENT_FILTER_SET,
+	VMQ_EVENT_FILTER_CLEAR,		/* another filter stays */
+	VMQ_EVENT_FILTER_CLEAR_LAST,
+	VMQ_EVENT_COMMIT,
+	VMQ_EVENT_FREE,
+	VMQ_EVENT_DMA_STOPPED,
+	VMQ_EVENT_RETURNED,		/* no reader holds a frame any more */
+};
+
+/* One filter: frames that equal @m belong to @queue. */
+struct vmq_filter {
+	struct rhash_head node;
+	struct vmq_match m;
+	u32 id;
+	u16 queue;		/* changes while the queue it goes to is held */
+	s16 slot;		/* of the NIC, or -1: claims in software only */
+	u8 owner;
+	atomic64_t hits;	/* two NAPIs count while a filter moves */
+	struct rcu_head rcu;
+};
+
+/* Shadow of one address slot of the NIC. Free while @users is 0. */
+struct vmq_mac_slot {
+	u8 addr[ETH_ALEN];
+	u16 queue;
+	u16 users;		/* filters with this address on @queue */
+};
+
+/* vmq_state.c */
+const char *vmq_state_name(enum vmq_queue_state state);
+int vmq_state_next(enum vmq_queue_state state, enum vmq_queue_event event);
+
+/* vmq_parse.c */
+const char *vmq_match_check(const struct vmq_match *m, int *err);
+int vmq_match_parse(const char *buf, struct vmq_match *m);
+int vmq_match_format(char *buf, size_t size, const struct vmq_match *m);
+bool vmq_name_valid(const char *name);
+
+/* vmq_ntuple.c */
+const char *vmq_ntuple_parse(const struct ethtool_rx_flow_spec *fs,
+			     struct vmq_match *m, int *err);
+void vmq_ntuple_format(struct ethtool_rx_flow_spec *fs,
+		       const struct vmq_match *m);
+
+/* vmq_slot.c */
+int vmq_slot_find(const struct vmq_dev *dev, const u8 *addr);
+int vmq_slot_find_free(const struct vmq_dev *dev);
+unsigned int vmq_slot_count_free(const struct vmq_dev *dev);
+void vmq_slot_write(struct vmq_dev *dev, int slot);
+void vmq_slot_replay(struct vmq_dev *dev, u16 queue);
+
+/* vmq_placement.c */
+unsigned int vmq_placement_choose(const struct cpumask *candidates,
+				  const u16 *load);
+void vmq_placement_assign(struct vmq_queue *q);
+int vmq_placement_set(struct vmq_queue *q, unsigned int cpu);
+void vmq_placement_pin(struct vmq_queue *q);
+void vmq_placement_lock_irq(struct vmq_queue *q);
+void vmq_placement_unlock_irq(struct vmq_queue *q);
+int vmq_placement_effective(const struct vmq_queue *q);
+
+/* vmq_error.c */
+__printf(4, 5)
+int vmq_refuse(struct vmq_dev *dev, struct netlink_ext_ack *extack, int err,
+	       const char *fmt, ...);
+
+/* vmq_queue.c: all with vmq_dev.lock held */
+int vmq_queue_allocate_locked(struct vmq_queue *q, enum vmq_owner owner,
+			      const char *vm_name,
+			      struct netlink_ext_ack *extack);
+int vmq_queue_commit_locked(struct vmq_queue *q, enum vmq_owner owner,
+			    struct netlink_ext_ack *extack);
+int vmq_queue_free_locked(struct vmq_queue *q, enum vmq_owner owner,
+			  struct netlink_ext_ack *extack);
+struct vmq_queue *vmq_queue_first_undefined(struct vmq_dev *dev);
+int vmq_queue_event(struct vmq_queue *q, enum vmq_queue_event event);
+int vmq_queue_up(struct vmq_queue *q);
+void vmq_queue_down(struct vmq_queue *q);
+void vmq_queue_freeing_work(struct work_struct *work);
+void vmq_queue_finish_freeing(struct vmq_dev *dev);
+
+/* vmq_filter.c: writers hold vmq_dev.lock, find and hit are RCU readers */
+int vmq_filter_table_init(struct vmq_dev *dev);
+void vmq_filter_table_fini(struct vmq_dev *dev);
+struct vmq_filter *vmq_filter_find_rcu(const struct vmq_dev *dev,
+				       const struct vmq_match *m);
+struct vmq_filter *vmq_filter_by_id(struct vmq_dev *dev, u32 id);
+int vmq_filter_add_locked(struct vmq_dev *dev, u16 id,
+			  const struct vmq_match *m, enum vmq_owner owner,
+			  u32 location, struct netlink_ext_ack *extack);
+int vmq_filter_del_locked(struct vmq_dev *dev, u32 fid, enum vmq_owner owner,
+			  struct netlink_ext_ack *extack);
+void vmq_filter_park_locked(struct vmq_queue *q);
+
+/* vmq_sysfs_dev.c, vmq_sysfs_queue.c */
+extern const struct attribute_group vmq_dev_group;
+extern const struct attribute_group vmq_queue_group;
+int vmq_sysfs_begin_store(struct vmq_dev *dev);
+void vmq_sysfs_end_store(struct vmq_dev *dev);
+
+static inline struct vmq_dev *vmq_dev_from_netdev(struct net_device *uplink)
+{
+	return netdev_priv(uplink);
+}
+
+static inline bool vmq_queue_is_committed(const struct vmq_queue *q)
+{
+	return q->state == VMQ_QUEUE_RUNNING || q->state == VMQ_QUEUE_PAUSED;
+}
+
+#endif /* _VMQ_PRIV_H */

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Life of a queue: allocate, commit, free, and what is announced of it. */
+#include <linux/export.h>
+#include <net/netdev_rx_queue.h>
+#include "vmq_priv.h"
+
+/* How often a freed queue looks whether its frames are back. */
+#define VMQ_FREEING_POLL	msecs_to_jiffies(10)
+
+static void vmq_queue_announce(struct vmq_queue *q)
+{
+	struct net_device *uplink = q->dev->uplink;
+	struct kobject *kobj;
+
+	if (uplink->reg_state != NETREG_REGISTERED)
+		return;
+	kobj = &uplink->_rx[q->id].kobj;
+	sysfs_notify(kobj, "vmq", "state");
+	kobject_uevent(kobj, KOBJ_CHANGE);
+}
+
+/* Take one step of the state machine, or return why it is not valid now. */
+int vmq_queue_event(struct vmq_queue *q, enum vmq_queue_event event)
+{
+	int next;
+
+	lockdep_assert_held(&q->dev->lock);
+	next = vmq_state_next(q->state, event);
+	if (next < 0)
+		return next;
+	if (next != q->state) {
+		WRITE_ONCE(q->state, next);
+		vmq_queue_announce(q);
+	}
+	return 0;
+}
+
+/* Rings, interrupt and NAPI come to life. Negative errno with all undone. */
+int vmq_queue_up(struct vmq_queue *q)
+{
+	const struct vmq_hw_ops *ops = q->dev->ops;
+	int err;
+
+	err = ops->queue_alloc(q->dev, q->id);
+	if (err)
+		return err;
+	q->rings = true;
+
+	vmq_placement_pin(q);
+	err = ops->queue_start(q->dev, q->id);
+	if (err)
+		goto free_rings;
+	vmq_placement_lock_irq(q);
+	WRITE_ONCE(q->started, true);
+	return 0;
+
+free_rings:
+	q->rings = false;
+	ops->queue_free(q->dev, q->id);
+	return err;
+}
+
+/* DMA has stopped on return; the rings' memory stays for the readers. */
+void vmq_queue_down(struct vmq_queue *q)
+{
+	if (!q->started)
+		return;
+	WRITE_ONCE(q->started, false);
+	q->dev->ops->queue_stop(q->dev, q->id);
+	vmq_placement_unlock_irq(q);
+}
+
+struct vmq_queue *vmq_queue_first_undefined(struct vmq_dev *dev)
+{
+	u16 i;
+
+	lockdep_assert_held(&dev->lock);
+	for (i = 1; i < dev->caps->pools; i++)
+		if (dev->queues[i].state == VMQ_QUEUE_UNDEFINED)
+			return &dev->queues[i];
+	return NULL;
+}
+
+static void vmq_queue_set_names(struct vmq_queue *q, const char *vm_name)
+{
+	spin_lock_bh(&q->dev->text_lock);
+	strscpy(q->vm_name, vm_name, sizeof(q->vm_name));
+	q->queue_name[0] = '\0';
+	spin_unlock_bh(&q->dev->text_lock);
+}
+
+int vmq_queue_allocate_locked(struct vmq_queue *q, enum vmq_owner owner,
+			      const char *vm_name,
+			      struct netlink_ext_ack *extack)
+{
+	int err;
+
+	if (!q->id)
+		return vmq_refuse(q->dev, extack, -EPERM,
+				  "queue 0 is the default queue, it cannot be allocated");
+	if (q->state != VMQ_QUEUE_UNDEFINED)
+		return vmq_refuse(q->dev, extack, -EBUSY,
+				  "queue %u is %s already", q->id,
+				  vmq_state_name(q->state));
+
+	vmq_queue_set_names(q, vm_name);
+	q->owner = owner;
+	q->port_ifindex = 0;
+	vmq_placement_assign(q);
+	err = vmq_queue_event(q, VMQ_EVENT_ALLOCATE);
+	WARN_ON_ONCE(err);
+	return err;
+}
+
+static int vmq_queue_check_owner(struct vmq_queue *q, enum vmq_owner owner,
+				 struct netlink_ext_ack *extack)
+{
+	if (q->state == VMQ_QUEUE_UNDEFINED)
+		return vmq_refuse(q->dev, extack, -ENOENT,
+				  "queue %u is not allocated", q->id);
+	if (q->owner == owner)
+		return 0;
+	if (q->owner == VMQ_OWNER_VSWITCH)
+		return vmq_refuse(q->dev, extack, -EADDRINUSE,
+				  "queue %u is held by port %s", q->id,
+				  q->vm_name);
+	return vmq_refuse(q->dev, extack, -EADDRINUSE,
+			  "queue %u belongs to the administrator", q->id);
+}
+
+int vmq_queue_commit_locked(struct vmq_queue *q, enum vmq_owner owner,
+			    struct netlink_ext_ack *extack)
+{
+	struct vmq_dev *dev = q->dev;
+	bool live = dev->open;
+	int err;
+
+	err = vmq_queue_check_owner(q, owner, extack);
+	if (err)
+		return err;
+	err = vmq_state_next(q->state, VMQ_EVENT_COMMIT);
+	if (err < 0)
+		return vmq_refuse(dev, extack, err,
+				  "queue %u is %s, only an allocated one can be committed",
+				  q->id, vmq_state_name(q->state));
+	if (live) {
+		err = vmq_queue_up(q);
+		if (err)
+			return vmq_refuse(dev, extack, err,
+					  "no memory or interrupt for queue %u",
+					  q->id);
+	}
+
+	vmq_queue_event(q, VMQ_EVENT_COMMIT);
+	if (!live || !q->nr_filters)
+		return 0;
+
+	/*
+	 * The frames of these filters used the default queue up to now. Those
+	 * in its ring must be out before the first one of the new ring.
+	 */
+	dev->ops->queue_hold(dev, q->id);
+	vmq_slot_replay(dev, q->id);
+	dev->ops->queue_drain(dev, 0);
+	dev->ops->queue_release(dev, q->id);
+	return 0;
+}
+
+static void vmq_queue_returned(struct vmq_queue *q)
+{
+	if (q->rings)
+		q->dev->ops->queue_free(q->dev, q->id);
+	q->rings = false;
+	vmq_queue_event(q, VMQ_EVENT_RETURNED);
+}
+
+static bool vmq_queue_try_return(struct vmq_queue *q)
+{
+	if (q->rings && q->dev->ops->queue_held(q->dev, q->id))
+		return false;
+	vmq_queue_returned(q);
+	return true;
+}
+
+/* From stopping to undefined, or to freeing while readers hold frames. */
+static void vmq_queue_stop_and_return(struct vmq_queue *q)
+{
+	vmq_queue_down(q);
+	vmq_queue_event(q, VMQ_EVENT_DMA_STOPPED);
+	if (!vmq_queue_try_return(q))
+		schedule_delayed_work(&q->dev->freeing, VMQ_FREEING_POLL);
+}
+
+int vmq_queue_free_locked(struct vmq_queue *q, enum vmq_owner owner,
+			  struct netlink_ext_ack *extack)
+{
+	int err;
+
+	if (!q->id)
+		return vmq_refuse(q->dev, extack, -EPERM,
+				  "queue 0 is the default queue, it cannot be freed");
+	err = vmq_queue_check_owner(q, owner, extack);
+	if (err)
+		return err;
+	err = vmq_queue_event(q, VMQ_EVENT_FREE);
+	if (err == -EBUSY)
+		return vmq_refuse(q->dev, extack, err,
+				  "queue %u still has %u filters", q->id,
+				  q->nr_filters);
+	if (err)
+		return vmq_refuse(q->dev, extack, err,
+				  "queue %u is %s, it cannot be freed now",
+				  q->id, vmq_state_name(q->state));
+	vmq_queue_stop_and_return(q);
+	return 0;
+}
+
+/* Looks every 10 ms whether the readers of freed queues are done. */
+void vmq_queue_freeing_work(struct work_struct *work)
+{
+	struct vmq_dev *dev = container_of(work, struct vmq_dev, freeing.work);
+	bool again = false;
+	u16 i;
+
+	mutex_lock(&dev->lock);
+	for (i = 1; i < dev->caps->pools; i++)
+		if (dev->queues[i].state == VMQ_QUEUE_FREEING &&
+		    !vmq_queue_try_return(&dev->queues[i]))
+			again = true;
+	mutex_unlock(&dev->lock);
+	if (again)
+		schedule_delayed_work(&dev->freeing, VMQ_FREEING_POLL);
+}
+
+/* For teardown, which waits for no reader: the page pools end by themselves. */
+void vmq_queue_finish_freeing(struct vmq_dev *dev)
+{
+	u16 i;
+
+	for (i = 1; i < dev->caps->pools; i++)
+		if (dev->queues[i].state == VMQ_QUEUE_FREEING)
+			vmq_queue_returned(&dev->queues[i]);
+}
+
+int vmq_queue_allocate(struct vmq_dev *dev, const char *vm_name,
+		       struct netlink_ext_ack *extack)
+{
+	struct vmq_queue *q;
+	int err;
+
+	ASSERT_RTNL();
+	if (!vmq_name_valid(vm_name))
+		return vmq_refuse(dev, extack, -EINVAL,
+				  "a VM name has 1 to 63 printable characters");
+	mutex_lock(&dev->lock);
+	q = vmq_queue_first_undefined(dev);
+	if (q)
+		err = vmq_queue_allocate_locked(q, VMQ_OWNER_VSWITCH, vm_name,
+						extack);
+	else
+		err = vmq_refuse(dev, extack, -ENOSPC, "no free queue");
+	mutex_unlock(&dev->lock);
+	return err ? err : q->id;
+}
+EXPORT_SYMBOL_GPL(vmq_queue_allocate);
+
+int vmq_queue_commit(struct vmq_dev *dev, u16 id,
+		     struct netlink_ext_ack *extack)
+{
+	int err;
+
+	ASSERT_RTNL();
+	mutex_lock(&dev->lock);
+	err = vmq_queue_commit_locked(&dev->queues[id], VMQ_OWNER_VSWITCH,
+				      extack);
+	mutex_unlock(&dev->lock);
+	return err;
+}
+EXPORT_SYMBOL_GPL(vmq_queue_commit);
+
+void vmq_queue_release(struct vmq_dev *dev, u16 id)
+{
+	struct vmq_queue *q = &dev->queues[id];
+
+	ASSERT_RTNL();
+	mutex_lock(&dev->lock);
+	vmq_filter_park_locked(q);
+	mutex_unlock(&dev->lock);
+	vmq_queue_set_consumer(dev, id, NULL);
+
+	mutex_lock(&dev->lock);
+	if (!WARN_ON_ONCE(vmq_queue_event(q, VMQ_EVENT_FREE)))
+		vmq_queue_stop_and_return(q);
+	mutex_unlock(&dev->lock);
+}
+EXPORT_SYMBOL_GPL(vmq_queue_release);
+
+void vmq_queue_set_consumer(struct vmq_dev *dev, u16 id,
+			    struct vmq_consumer *c)
+{
+	struct vmq_queue *q = &dev->queues[id];
+	struct vmq_consumer *old;
+
+	ASSERT_RTNL();
+	mutex_lock(&dev->lock);
+	old = rcu_replace_pointer(q->consumer, c, lockdep_is_held(&dev->lock));
+	WRITE_ONCE(q->port_ifindex, c ? c->dev->ifindex : 0);
+	mutex_unlock(&dev->lock);
+	if (old)
+		synchronize_net();
+}
+EXPORT_SYMBOL_GPL(vmq_queue_set_consumer);

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Receive: from a queue's poll to its consumer, the vswitch or the stack. */
+#include <linux/export.h>
+#include "vmq_priv.h"
+
+/*
+ * Filters that frames of one batch hit. Frames of a batch mostly go to one
+ * address, so the last filter is asked first, and its hits are added up and
+ * counted once.
+ */
+struct vmq_rx_check {
+	struct vmq_queue *q;
+	struct vmq_filter *last;
+	u64 last_key;
+	unsigned int hits;
+	unsigned int checked;
+	unsigned int mismatch;
+};
+
+static void vmq_rx_count(struct vmq_queue *q, unsigned int packets,
+			 unsigned int bytes)
+{
+	u64_stats_update_begin(&q->rx.syncp);
+	u64_stats_add(&q->rx.packets, packets);
+	u64_stats_add(&q->rx.bytes, bytes);
+	u64_stats_update_end(&q->rx.syncp);
+}
+
+static void vmq_rx_count_batch(struct vmq_queue *q, struct list_head *batch)
+{
+	unsigned int packets = 0, bytes = 0;
+	struct sk_buff *skb;
+
+	list_for_each_entry(skb, batch, list) {
+		packets++;
+		bytes += skb->len;
+	}
+	vmq_rx_count(q, packets, bytes);
+}
+
+static void vmq_rx_check_flush(struct vmq_rx_check *c)
+{
+	if (c->hits)
+		atomic64_add(c->hits, &c->last->hits);
+	c->hits = 0;
+}
+
+/* Does a filter of the queue claim the frame? */
+static bool vmq_rx_check_one(struct vmq_rx_check *c, const struct sk_buff *skb)
+{
+	struct vmq_filter *f;
+	struct vmq_match m;
+	u64 key;
+
+	vmq_match_from_skb(&m, skb);
+	key = vmq_match_key(&m);
+	if (!c->last || key != c->last_key) {
+		f = vmq_filter_find_rcu(c->q->dev, &m);
+		if (!f || READ_ONCE(f->queue) != c->q->id)
+			return false;
+		vmq_rx_check_flush(c);
+		c->last = f;
+		c->last_key = key;
+	}
+	c->hits++;
+	return true;
+}
+
+/*
+ * The NIC compares addresses only; a frame of another VLAN than the filter's
+ * is not this VM's. It goes the default queue's way.
+ */
+static void vmq_rx_check_batch(struct vmq_queue *q, struct list_head *batch,
+			       struct list_head *mismatch)
+{
+	struct vmq_rx_check c = { .q = q };
+	struct sk_buff *skb, *next;
+
+	list_for_each_entry_safe(skb, next, batch, list) {
+		c.checked++;
+		if (vmq_rx_check_one(&c, skb))
+			continue;
+		c.mismatch++;
+		list_move_tail(&skb->list, mismatch);
+	}
+	vmq_rx_check_flush(&c);
+
+	u64_stats_update_begin(&q->rx.syncp);
+	u64_stats_add(&q->rx.checked, c.checked);
+	u64_stats_add(&q->rx.mismatch, c.mismatch);
+	u64_stats_update_end(&q->rx.syncp);
+}
+
+void vmq_stack_receive(struct vmq_dev *dev, struct napi_struct *napi,
+		       struct sk_buff *skb)
+{
+	skb->protocol = eth_type_trans(skb, dev->uplink);
+	napi_gro_receive(napi, skb);
+}
+EXPORT_SYMBOL_GPL(vmq_stack_receive);
+
+static void vmq_stack_receive_batch(struct vmq_dev *dev,
+				    struct napi_struct *napi,
+				    struct list_head *batch)
+{
+	struct sk_buff *skb, *next;
+
+	list_for_each_entry_safe(skb, next, batch, list) {
+		skb_list_del_init(skb);
+		vmq_stack_receive(dev, napi, skb);
+	}
+}
+
+/* Filters on the default queue count their hits; without any, no lookup. */
+static void vmq_default_count_hits(struct vmq_dev *dev, struct list_head *batch)
+{
+	struct vmq_rx_check c = { .q = &dev->queues[0] };
+	struct sk_buff *skb;
+
+	if (!READ_ONCE(dev->nr_default_filters))
+		return;
+	list_for_each_entry(skb, batch, list)
+		vmq_rx_check_one(&c, skb);
+	vmq_rx_check_flush(&c);
+}
+
+static void vmq_default_receive(struct vmq_dev *dev, struct napi_struct *napi,
+				struct list_head *batch)
+{
+	struct vmq_switch *sw = rcu_dereference(dev->sw);
+
+	vmq_default_count_hits(dev, batch);
+	if (sw)
+		sw->ops->receive(sw, napi, batch);
+	vmq_stack_receive_batch(dev, napi, batch);
+}
+
+static void vmq_vm_receive(struct vmq_queue *q, struct napi_struct *napi,
+			   struct list_head *batch)
+{
+	struct vmq_consumer *c;
+	LIST_HEAD(mismatch);
+
+	vmq_rx_check_batch(q, batch, &mismatch);
+	c = rcu_dereference(q->consumer);
+	if (c && !list_empty(batch))
+		c->ops->receive(c, napi, batch);
+	else
+		vmq_stack_receive_batch(q->dev, napi, batch);
+	if (!list_empty(&mismatch))
+		vmq_default_receive(q->dev, napi, &mismatch);
+}
+
+void vmq_queue_receive(struct vmq_queue *q, struct napi_struct *napi,
+		       struct list_head *batch)
+{
+	vmq_rx_count_batch(q, batch);
+	rcu_read_lock();
+	if (q->id)
+		vmq_vm_receive(q, napi, batch);
+	else
+		vmq_default_receive(q->dev, napi, batch);
+	rcu_read_unlock();
+}
+EXPORT_SYMBOL_GPL(vmq_queue_receive);
+
+int vmq_switch_attach(struct vmq_dev *dev, struct vmq_switch *sw)
+{
+	ASSERT_RTNL();
+	if (rtnl_dereference(dev->sw))
+		return -EBUSY;
+	rcu_assign_pointer(dev->sw, sw);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(vmq_switch_attach);
+
+void vmq_switch_detach(struct vmq_dev *dev, struct vmq_switch *sw)
+{
+	ASSERT_RTNL();
+	if (WARN_ON_ONCE(rtnl_dereference(dev->sw) != sw))
+		return;
+	RCU_INIT_POINTER(dev->sw, NULL);
+	synchronize_net();
+}
+EXPORT_SYMBOL_GPL(vmq_switch_detach);

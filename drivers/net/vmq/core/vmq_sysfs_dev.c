@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* /sys/class/net/<uplink>/vmq/: what the NIC has, and allocation by name. */
+#include <linux/capability.h>
+#include <linux/device.h>
+#include <linux/sysfs.h>
+#include <net/net_namespace.h>
+#include "vmq_priv.h"
+
+/*
+ * Enter a store: rtnl, the uplink still there, the writer the uplink's owner,
+ * the device's mutex. Unregistering waits for stores with rtnl held, so rtnl
+ * may only be tried.
+ */
+int vmq_sysfs_begin_store(struct vmq_dev *dev)
+{
+	struct net_device *uplink = dev->uplink;
+	int err;
+
+	if (!rtnl_trylock())
+		return restart_syscall();
+	err = -ENODEV;
+	if (uplink->reg_state != NETREG_REGISTERED)
+		goto unlock_rtnl;
+	if (!ns_capable(dev_net(uplink)->user_ns, CAP_NET_ADMIN)) {
+		err = vmq_refuse(dev, NULL, -EPERM,
+				 "CAP_NET_ADMIN over the uplink's network namespace is needed");
+		goto unlock_rtnl;
+	}
+	mutex_lock(&dev->lock);
+	return 0;
+
+unlock_rtnl:
+	rtnl_unlock();
+	return err;
+}
+
+void vmq_sysfs_end_store(struct vmq_dev *dev)
+{
+	mutex_unlock(&dev->lock);
+	rtnl_unlock();
+}
+
+static struct vmq_dev *vmq_dev_from_device(struct device *d)
+{
+	return vmq_dev_from_netdev(to_net_dev(d));
+}
+
+/* A snapshot: shows take no lock. */
+static unsigned int vmq_dev_count_free(const struct vmq_dev *dev)
+{
+	unsigned int nr = 0;
+	u16 i;
+
+	for (i = 1; i < dev->caps->pools; i++)
+		if (READ_ONCE(dev->queues[i].state) == VMQ_QUEUE_UNDEFINED)
+			nr++;
+	return nr;
+}
+
+static unsigned int vmq_dev_count_slots(const struct vmq_dev *dev)
+{
+	return dev->caps->mac_slots - dev->caps->mac_slots_host;
+}
+
+static ssize_t hw_queues_show(struct device *d, struct device_attribute *attr,
+			      char *buf)
+{
+	return sysfs_emit(buf, "%u\n", vmq_dev_from_device(d)->caps->pools - 1);
+}
+static DEVICE_ATTR_RO(hw_queues);
+
+static ssize_t hw_mac_filters_show(struct device *d,
+				   struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  vmq_dev_count_slots(vmq_dev_from_device(d)));
+}
+static DEVICE_ATTR_RO(hw_mac_filters);
+
+static ssize_t hw_vlan_filters_show(struct device *d,
+				    struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  vmq_dev_from_device(d)->caps->vlan_slots);
+}
+static DEVICE_ATTR_RO(hw_vlan_filters);
+
+static ssize_t queues_max_show(struct device *d, struct device_attribute *attr,
+			       char *buf)
+{
+	return sysfs_emit(buf, "%u\n", vmq_dev_from_device(d)->caps->pools - 1);
+}
+static DEVICE_ATTR_RO(queues_max);
+
+static ssize_t queues_free_show(struct device *d, struct device_attribute *attr,
+				char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  vmq_dev_count_free(vmq_dev_from_device(d)));
+}
+static DEVICE_ATTR_RO(queues_free);
+
+static ssize_t mac_filters_max_show(struct device *d,
+				    struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  vmq_dev_count_slots(vmq_dev_from_device(d)));
+}
+static DEVICE_ATTR_RO(mac_filters_max);
+
+static ssize_t mac_filters_free_show(struct device *d,
+				     struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  vmq_slot_count_free(vmq_dev_from_device(d)));
+}
+static DEVICE_ATTR_RO(mac_filters_free);
+
+static ssize_t default_queue_show(struct device *d,
+				  struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", vmq_dev_from_device(d)->queues[0].id);
+}
+static DEVICE_ATTR_RO(default_queue);
+
+static ssize_t last_error_show(struct device *d, struct device_attribute *attr,
+			       char *buf)
+{
+	struct vmq_dev *dev = vmq_dev_from_device(d);
+	ssize_t len;
+
+	spin_lock_bh(&dev->text_lock);
+	len = sysfs_emit(buf, "%s\n", dev->last_error);
+	spin_unlock_bh(&dev->text_lock);
+	return len;
+}
+static DEVICE_ATTR_RO(last_error);
+
+static ssize_t allocate_show(struct device *d, struct device_attribute *attr,
+			     char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  READ_ONCE(vmq_dev_from_device(d)->last_queue));
+}
+
+static int vmq_dev_allocate_locked(struct vmq_dev *dev, const char *name)
+{
+	struct vmq_queue *q;
+	int err;
+
+	if (!vmq_name_valid(name))
+		return vmq_refuse(dev, NULL, -EINVAL,
+				  "a VM name has 1 to 63 printable characters");
+	q = vmq_queue_first_undefined(dev);
+	if (!q)
+		return vmq_refuse(dev, NULL, -ENOSPC, "no free queue");
+	err = vmq_queue_allocate_locked(q, VMQ_OWNER_ADMIN, name, NULL);
+	if (!err)
+		WRITE_ONCE(dev->last_queue, q->id);
+	return err;
+}
+
+static ssize_t allocate_store(struct device *d, struct device_attribute *attr,
+			      const char *buf, size_t count)
+{
+	struct vmq_dev *dev = vmq_dev_from_device(d);
+	char name[VMQ_NAME_LEN + 1];
+	size_t len = count;
+	int err;
+
+	if (len && buf[len - 1] == '\n')
+		len--;
+	err = vmq_sysfs_begin_store(dev);
+	if (err)
+		return err;
+	/* Too long a name is cut one byte beyond what is valid: refused. */
+	strscpy(name, buf, min(len + 1, sizeof(name)));
+	err = vmq_dev_allocate_locked(dev, name);
+	vmq_sysfs_end_store(dev);
+	return err ? err : count;
+}
+static DEVICE_ATTR_RW(allocate);
+
+static struct attribute *vmq_dev_attrs[] = {
+	&dev_attr_allocate.attr,
+	&dev_attr_default_queue.attr,
+	&dev_attr_hw_mac_filters.attr,
+	&dev_attr_hw_queues.attr,
+	&dev_attr_hw_vlan_filters.attr,
+	&dev_attr_last_error.attr,
+	&dev_attr_mac_filters_free.attr,
+	&dev_attr_mac_filters_max.attr,
+	&dev_attr_queues_free.attr,
+	&dev_attr_queues_max.attr,
+	NULL
+};
+
+const struct attribute_group vmq_dev_group = {
+	.name = "vmq",
+	.attrs = vmq_dev_attrs,
+};

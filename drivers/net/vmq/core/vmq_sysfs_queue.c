@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* /sys/class/net/<uplink>/queues/rx-N/vmq/: one queue. */
+#include <linux/sysfs.h>
+#include <net/netdev_rx_queue.h>
+#include "vmq_priv.h"
+
+/* Room for the line that says how many filters did not fit the page. */
+#define VMQ_FILTERS_TAIL	32
+/* Longest is an id, MAC and VLAN, the owner and twenty digits of hits. */
+#define VMQ_FILTERS_LINE	80
+
+static struct vmq_queue *vmq_queue_from_rx(struct netdev_rx_queue *rxq)
+{
+	struct vmq_dev *dev = vmq_dev_from_netdev(rxq->dev);
+
+	return &dev->queues[get_netdev_rx_queue_index(rxq)];
+}
+
+static bool vmq_queue_exists(const struct vmq_queue *q)
+{
+	return READ_ONCE(q->state) != VMQ_QUEUE_UNDEFINED;
+}
+
+#define VMQ_QUEUE_ATTR_RO(_name)					\
+	static struct rx_queue_attribute vmq_attr_##_name =	\
+		__ATTR(_name, 0444, vmq_##_name##_show, NULL)
+#define VMQ_QUEUE_ATTR_WO(_name)					\
+	static struct rx_queue_attribute vmq_attr_##_name =	\
+		__ATTR(_name, 0200, NULL, vmq_##_name##_store)
+#define VMQ_QUEUE_ATTR_RW(_name)					\
+	static struct rx_queue_attribute vmq_attr_##_name =	\
+		__ATTR(_name, 0644, vmq_##_name##_show, vmq_##_name##_store)
+
+/*
+ * Copy what was written, without its newline, into @text. -EINVAL when it does
+ * not fit: no valid word is that long.
+ */
+static int vmq_store_text(char *text, size_t size, const char *buf,
+			  size_t len)
+{
+	if (len && buf[len - 1] == '\n')
+		len--;
+	if (len >= size)
+		return -EINVAL;
+	memcpy(text, buf, len);
+	text[len] = '\0';
+	return 0;
+}
+
+static ssize_t vmq_state_show(struct netdev_rx_queue *rxq, char *buf)
+{
+	struct vmq_queue *q = vmq_queue_from_rx(rxq);
+
+	return sysfs_emit(buf, "%s\n", vmq_state_name(READ_ONCE(q->state)));
+}
+
+static int vmq_state_write(struct vmq_queue *q, const char *word)
+{
+	char name[VMQ_NAME_LEN];
+
+	if (!strcmp(word, "allocate")) {
+		scnprintf(name, sizeof(name), "queue-%u", q->id);
+		return vmq_queue_allocate_locked(q, VMQ_OWNER_ADMIN, name,
+						 NULL);
+	}
+	if (!strcmp(word, "commit"))
+		return vmq_queue_commit_locked(q, VMQ_OWNER_ADMIN, NULL);
+	if (!strcmp(word, "free"))
+		return vmq_queue_free_locked(q, VMQ_OWNER_ADMIN, NULL);
+	return vmq_refuse(q->dev, NULL, -EINVAL,
+			  "state takes allocate, commit or free");
+}
+
+static ssize_t vmq_state_store(struct netdev_rx_queue *rxq, const char *buf,
+			       size_t len)
+{
+	struct vmq_queue *q = vmq_queue_from_rx(rxq);
+	char word[16];
+	int err;
+
+	err = vmq_sysfs_begin_store(q->dev);
+	if (err)
+		return err;
+	if (vmq_store_text(word, sizeof(word), buf, len))
+		strscpy(word, "", sizeof(word));
+	err = vmq_state_write(q, word);
+	vmq_sysfs_end_store(q->dev);
+	return err ? err : len;
+}
+VMQ_QUEUE_ATTR_RW(state);
+
+static ssize_t vmq_name_show(struct vmq_queue *q, const char *name, char *buf)
+{
+	ssize_t len;
+
+	spin_lock_bh(&q->dev->text_lock);
+	len = sysfs_emit(buf, "%s\n", vmq_queue_exists(q) ? name : "");
+	spin_unlock_bh(&q->dev->text_lock);
+	return len;
+}
+
+/* Parameters may be set from allocation until the queue is being freed. */
+static int vmq_queue_check_set(struct vmq_queue *q)
+{
+	if (q->state == VMQ_QUEUE_UNDEFINED)
+		return vmq_refuse(q->dev, NULL, -ENOENT,
+				  "queue %u is not allocated", q->id);
+	if (q->state >= VMQ_QUEUE_STOPPING)
+		return vmq_refuse(q->dev, NULL, -EINVAL,
+				  "queue %u is being freed", q->id);
+	return 0;
+}
+
+static int vmq_name_write(struct vmq_queue *q, char *name, const char *buf,
+			  size_t len)
+{
+	char text[VMQ_NAME_LEN];
+	int err;
+
+	err = vmq_queue_check_set(q);
+	if (err)
+		return err;
+	if (vmq_store_text(text, sizeof(text), buf, len) ||
+	    !vmq_name_valid(text))
+		return vmq_refuse(q->dev, NULL, -EINVAL,
+				  "a name has 1 to 63 printable characters");
+	spin_lock_bh(&q->dev->text_lock);
+	strscpy(name, text, VMQ_NAME_LEN);
+	spin_unlock_bh(&q->dev->text_lock);
+	return 0;
+}
+
+static ssize_t vmq_vm_name_show(struct netdev_rx_queue *rxq, char *buf)
+{
+	struct vmq_queue *q = vmq_queue_from_rx(rxq);
+
+	return vmq_name_show(q, q->vm_name, buf);
+}
+
+static ssize_t vmq_vm_name_store(struct netdev_rx_queue *rxq, const char *buf,
+				 size_t len)
+{
+	struct vmq_queue *q = vmq_queue_from_rx(rxq);
+	int err;
+
+	err = vmq_sysfs_begin_store(q->dev);
+	if (err)
+		return err;
+	err = vmq_name_write(q, q->vm_name, buf, len);
+	vmq_sysfs_end_store(q->dev);
+	return err ? err : len;
+}
+VMQ_QUEUE_ATTR_RW(vm_name);
+
+static ssize_t vmq_queue_name_show(struct netdev_rx_queue *rxq, char *buf)
+{
+	struct vmq_queue *q = vmq_queue_from_rx(rxq);
+
+	return vmq_name_show(q, q->queue_name, buf);
+}
+
+static ssize_t vmq_queue_name_store(struct netdev_rx_queue *rxq,
+				    const char *buf, size_t len)
+{
+	struct vmq_queue *q = vmq_queue_from_rx(rxq);
+	int err;
+
+	err = vmq_sysfs_begin_store(q->dev);
+	if (err)
+		return err;
+	err = vmq_name_write(q, q->queue_name, buf, len);
+	vmq_sysfs_end_store(q->dev);
+	return err ? err : len;
+}
+VMQ_QUEUE_ATTR_RW(queue_name);
+
+static ssize_t vmq_owner_show(struct netdev_rx_queue *rxq, char *buf)
+{
+	struct vmq_queue *q = vmq_queue_from_rx(rxq);
+	const char *owner = "none";
+
+	if (vmq_queue_exists(q))
+		owner = READ_ONCE(q->owner) == VMQ_OWNER_VSWITCH ? "vswitch" :
+								   "admin";
+	return sysfs_emit(buf, "%s\n", owner);
+}
+VMQ_QUEUE_ATTR_RO(owner);
+
+static ssize_t vmq_port_show(struct netdev_rx_queue *rxq, char *buf)
+{
+	struct vmq_queue *q = vmq_queue_from_rx(rxq);
+	struct vmq_consumer *c;
+	ssize_t len;
+
+	rcu_read_lock();
+	c = rcu_dereference(q->consumer);
+	len = sysfs_emit(buf, "%s\n", c ? netdev_name(c->dev) : "none");
+	rcu_read_unlock();
+	return len;
+}
+VMQ_QUEUE_ATTR_RO(port);
+
+static ssize_t vmq_cpu_show(struct netdev_rx_queue *rxq, char *buf)
+{
+	struct vmq_queue *q = vmq_queue_from_rx(rxq);
+
+	return sysfs_emit(buf, "%u\n", READ_ONCE(q->cpu));
+}
+
+static int vmq_cpu_write(struct vmq_queue *q, const char *word)
+{
+	unsigned int cpu;
+	int err;
+
+	err = vmq_queue_check_set(q);
+	if (err)
+		return err;
+	if (!strcmp(word, "auto")) {
+		q->cpu_auto = true;
+		return 0;
+	}
+	if (kstrtouint(word, 10, &cpu))
+		return vmq_refuse(q->dev, NULL, -EINVAL,
+				  "cpu takes the number of a CPU, or auto");
+	if (cpu >= nr_cpu_ids || !cpu_online(cpu))
+		return vmq_refuse(q->dev, NULL, -EINVAL,
+				  "CPU %u is not online", cpu);
+	err = vmq_placement_set(q, cpu);
+	if (err)
+		return vmq_refuse(q->dev, NULL, err,
+				  "the interrupt of queue %u cannot go to CPU %u",
+				  q->id, cpu);
+	q->cpu_auto = false;
+	return 0;
+}
+
+static ssize_t vmq_cpu_store(struct netdev_rx_queue *rxq, const char *buf,
+			     size_t len)
+{
+	struct vmq_queue *q = vmq_queue_from_rx(rxq);
+	char word[16];
+	int err;
+
+	err = vmq_sysfs_begin_store(q->dev);
+	if (err)
+		return err;
+	if (vmq_store_text(word, sizeof(word), buf, len))
+		strscpy(word, "", sizeof(word));
+	err = vmq_cpu_write(q, word);
+	vmq_sysfs_end_store(q->dev);
+	return err ? err : len;
+}
+VMQ_QUEUE_ATTR_RW(cpu);
+
+static ssize_t vmq_cpu_effective_show(struct netdev_rx_queue *rxq, char *buf)
+{
+	int cpu = vmq_placement_effective(vmq_queue_from_rx(rxq));
+
+	return cpu < 0 ? sysfs_emit(buf, "none\n") :
+			 sysfs_emit(buf, "%d\n", cpu);
+}
+VMQ_QUEUE_ATTR_RO(cpu_effective);
+
+static ssize_t vmq_cpu_policy_show(struct netdev_rx_queue *rxq, char *buf)
+{
+	return sysfs_emit(buf, "strict\n");
+}
+VMQ_QUEUE_ATTR_RO(cpu_policy);
+
+static ssize_t vmq_irq_show(struct netdev_rx_queue *rxq, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", vmq_queue_from_rx(rxq)->irq);
+}
+VMQ_QUEUE_ATTR_RO(irq);
+
+/*
+ * The NIC compares addresses only, so any filter also lets other VLANs of its
+ * address in, and the core checks them. Queue 0 claims nothing by itself.
+ */
+static ssize_t vmq_exact_show(struct netdev_rx_queue *rxq, char *buf)
+{
+	struct vmq_queue *q = vmq_queue_from_rx(rxq);
+
+	return sysfs_emit(buf, "%d\n", !q->id || !READ_ONCE(q->nr_filters));
+}
+VMQ_QUEUE_ATTR_RO(exact);
+
+static ssize_t vmq_filter_add_store(struct netdev_rx_queue *rxq,
+				    const char *buf, size_t len)
+{
+	struct vmq_queue *q = vmq_queue_from_rx(rxq);
+	struct vmq_match m;
+	int err;
+
+	err = vmq_sysfs_begin_store(q->dev);
+	if (err)
+		return err;
+	err = vmq_match_parse(buf, &m);
+	if (err)
+		err = vmq_refuse(q->dev, NULL, err,
+				 "filter_add takes MAC, MAC untagged or MAC vlan 1..4094");
+	else
+		err = vmq_filter_add_locked(q->dev, q->id, &m, VMQ_OWNER_ADMIN,
+					    0, NULL);
+	vmq_sysfs_end_store(q->dev);
+	return err < 0 ? err : len;
+}
+VMQ_QUEUE_ATTR_WO(filter_add);
+
+/* The id of the filter that a user's words mean, on this queue; or 0. */
+static u32 vmq_filter_from_text(struct vmq_queue *q, const char *text)
+{
+	struct vmq_filter *f = NULL;
+	struct vmq_match m;
+	u32 id = 0;
+
+	rcu_read_lock();
+	if (!vmq_match_parse(text, &m))
+		f = vmq_filter_find_rcu(q->dev, &m);
+	else if (!kstrtou32(text, 10, &id))
+		f = vmq_filter_by_id(q->dev, id);
+	id = f && f->queue == q->id ? f->id : 0;
+	rcu_read_unlock();
+	return id;
+}
+
+static ssize_t vmq_filter_del_store(struct netdev_rx_queue *rxq,
+				    const char *buf, size_t len)
+{
+	struct vmq_queue *q = vmq_queue_from_rx(rxq);
+	u32 id;
+	int err;
+
+	err = vmq_sysfs_begin_store(q->dev);
+	if (err)
+		return err;
+	id = vmq_filter_from_text(q, buf);
+	if (id)
+		err = vmq_filter_del_locked(q->dev, id, VMQ_OWNER_ADMIN, NULL);
+	else
+		err = vmq_refuse(q->dev, NULL, -ENOENT,
+				 "queue %u has no such filter", q->id);
+	vmq_sysfs_end_store(q->dev);
+	return err ? err : len;
+}
+VMQ_QUEUE_ATTR_WO(filter_del);
+
+static int vmq_filter_emit(char *buf, int at, const struct vmq_filter *f)
+{
+	char match[VMQ_FILTERS_LINE];
+
+	vmq_match_format(match, sizeof(match), &f->m);
+	return sysfs_emit_at(buf, at, "%u %s %s %lld\n", f->id, match,
+			     f->owner == VMQ_OWNER_VSWITCH ? "vswitch" : "admin",
+			     atomic64_read(&f->hits));
+}
+
+/* The one list in sysfs; a page bounds it, ethtool -n shows the rest. */
+static ssize_t vmq_filters_show(struct netdev_rx_queue *rxq, char *buf)
+{
+	const int limit = PAGE_SIZE - VMQ_FILTERS_LINE - VMQ_FILTERS_TAIL;
+	struct vmq_queue *q = vmq_queue_from_rx(rxq);
+	unsigned int more = 0;
+	struct vmq_filter *f;
+	int at = 0;
+	u32 id;
+
+	rcu_read_lock();
+	for (id = 1; id < VMQ_MAX_FILTERS; id++) {
+		f = rcu_dereference(q->dev->filter_ids[id]);
+		if (!f || READ_ONCE(f->queue) != q->id)
+			continue;
+		if (at < limit)
+			at += vmq_filter_emit(buf, at, f);
+		else
+			more++;
+	}
+	rcu_read_unlock();
+	if (more)
+		at += sysfs_emit_at(buf, at, "... %u more\n", more);
+	return at;
+}
+VMQ_QUEUE_ATTR_RO(filters);
+
+static u64 vmq_counter_read(const struct u64_stats_sync *syncp,
+			    const u64_stats_t *counter)
+{
+	unsigned int start;
+	u64 value;
+
+	do {
+		start = u64_stats_fetch_begin(syncp);
+		value = u64_stats_read(counter);
+	} while (u64_stats_fetch_retry(syncp, start));
+	return value;
+}
+
+#define VMQ_QUEUE_COUNTER(_name, _dir, _field)				\
+	static ssize_t vmq_##_name##_show(struct netdev_rx_queue *rxq,	\
+					  char *buf)			\
+	{								\
+		__auto_type stats = &vmq_queue_from_rx(rxq)->_dir;	\
+									\
+		return sysfs_emit(buf, "%llu\n",			\
+				  vmq_counter_read(&stats->syncp,	\
+						   &stats->_field));	\
+	}								\
+	VMQ_QUEUE_ATTR_RO(_name)
+
+VMQ_QUEUE_COUNTER(rx_packets, rx, packets);
+VMQ_QUEUE_COUNTER(rx_bytes, rx, bytes);
+VMQ_QUEUE_COUNTER(rx_checked, rx, checked);
+VMQ_QUEUE_COUNTER(rx_mismatch, rx, mismatch);
+VMQ_QUEUE_COUNTER(rx_dropped, rx, dropped);
+VMQ_QUEUE_COUNTER(tx_packets, tx, packets);
+VMQ_QUEUE_COUNTER(tx_bytes, tx, bytes);
+VMQ_QUEUE_COUNTER(tx_dropped, tx, dropped);
+
+static struct attribute *vmq_queue_attrs[] = {
+	&vmq_attr_cpu.attr,
+	&vmq_attr_cpu_effective.attr,
+	&vmq_attr_cpu_policy.attr,
+	&vmq_attr_exact.attr,
+	&vmq_attr_filter_add.attr,
+	&vmq_attr_filter_del.attr,
+	&vmq_attr_filters.attr,
+	&vmq_attr_irq.attr,
+	&vmq_attr_owner.attr,
+	&vmq_attr_port.attr,
+	&vmq_attr_queue_name.attr,
+	&vmq_attr_rx_bytes.attr,
+	&vmq_attr_rx_checked.attr,
+	&vmq_attr_rx_dropped.attr,
+	&vmq_attr_rx_mismatch.attr,
+	&vmq_attr_rx_packets.attr,
+	&vmq_attr_state.attr,
+	&vmq_attr_tx_bytes.attr,
+	&vmq_attr_tx_dropped.attr,
+	&vmq_attr_tx_packets.attr,
+	&vmq_attr_vm_name.attr,
+	NULL
+};
+
+const struct attribute_group vmq_queue_group = {
+	.name = "vmq",
+	.attrs = vmq_queue_attrs,
+};

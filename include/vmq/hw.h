@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The seam between the core and a hardware backend. A backend states facts
+ * (struct vmq_hw_caps) and offers idempotent writers (struct vmq_hw_ops); the
+ * core owns every table and replays it after a reset.
+ */
+#ifndef _VMQ_HW_H
+#define _VMQ_HW_H
+
+#include <linux/cpumask.h>
+#include <linux/ethtool.h>
+#include <linux/mutex.h>
+#include <linux/netdevice.h>
+#include <linux/rhashtable-types.h>
+#include <linux/u64_stats_sync.h>
+#include <linux/workqueue.h>
+#include <vmq/vmq.h>
+
+struct vmq_consumer;
+struct vmq_dev;
+struct vmq_filter;
+struct vmq_mac_slot;
+struct vmq_switch;
+
+/**
+ * struct vmq_hw_caps - what one kind of NIC has; const data, no policy
+ * @pools: receive pools, the default one included (82576 DS 7.10.3)
+ * @default_pool: pool of queue 0
+ * @mac_slots: exact unicast/multicast address slots, all of them
+ * @mac_slots_host: slots from 0 on that the backend keeps for the host address
+ * @vlan_slots: VLAN slots (VLVF)
+ */
+struct vmq_hw_caps {
+	u16 pools;
+	u16 default_pool;
+	u16 mac_slots;
+	u16 mac_slots_host;
+	u16 vlan_slots;
+};
+
+/**
+ * struct vmq_hw_ops - what a backend does for the core
+ *
+ * Unless said otherwise: called with rtnl and vmq_dev.lock held, may sleep,
+ * and @id is the queue's id (0 .. pools - 1). A void op cannot fail.
+ *
+ * @mac_write: write address slot @slot: frames to @addr go to the pools in the
+ *	bitmap @pools; 0 clears the slot. One register write decides, so that no
+ *	frame is lost or doubled when only @pools changes. The write has reached
+ *	the NIC on return. Idempotent. Only called while the rings of those
+ *	pools run, or during vmq_dev_open().
+ * @queue_alloc: rings, page pool and vector bookkeeping of the queue. -ENOMEM.
+ * @queue_free: undo @queue_alloc (and what @queue_held was waiting for: the
+ *	kernel's page pool frees itself when the last page is back).
+ * @queue_start: request the interrupt, enable NAPI and both rings. Only while
+ *	the uplink is running. Returns a negative errno with all undone.
+ * @queue_stop: undo @queue_start: DMA has stopped and no poll runs on return;
+ *	buffers of the ring went back to the page pool, sent or unsent transmit
+ *	frames are freed.
+ * @queue_held: frames of a stopped queue that readers still hold.
+ * @queue_hold: no frame of the queue is delivered from return until
+ *	@queue_release. The ring goes on filling.
+ * @queue_release: undo @queue_hold; what waits is delivered on the queue's CPU.
+ * @queue_drain: wait until every frame that the NIC had put into the ring when
+ *	the call was made is delivered (GRO flushed too). -ETIMEDOUT.
+ * @queue_tx_drain: wait until every frame that was posted to the queue's
+ *	transmit ring when the call was made is completed. -ETIMEDOUT.
+ * @queue_kick: raise the queue's interrupt by software. Any context.
+ * @queue_xmit: post one frame to the transmit ring. BH off, the lock of the
+ *	uplink's tx queue @id is held and the queue was not stopped. Consumes
+ *	@skb always (drops are counted). @more: another frame follows at once,
+ *	the doorbell may wait.
+ */
+struct vmq_hw_ops {
+	void (*mac_write)(struct vmq_dev *dev, u16 slot, const u8 *addr,
+			  u64 pools);
+	int (*queue_alloc)(struct vmq_dev *dev, u16 id);
+	void (*queue_free)(struct vmq_dev *dev, u16 id);
+	int (*queue_start)(struct vmq_dev *dev, u16 id);
+	void (*queue_stop)(struct vmq_dev *dev, u16 id);
+	u32 (*queue_held)(struct vmq_dev *dev, u16 id);
+	void (*queue_hold)(struct vmq_dev *dev, u16 id);
+	void (*queue_release)(struct vmq_dev *dev, u16 id);
+	int (*queue_drain)(struct vmq_dev *dev, u16 id);
+	int (*queue_tx_drain)(struct vmq_dev *dev, u16 id);
+	void (*queue_kick)(struct vmq_dev *dev, u16 id);
+	void (*queue_xmit)(struct vmq_dev *dev, u16 id, struct sk_buff *skb,
+			   bool more);
+};
+
+/**
+ * struct vmq_queue_rx_stats - receive counters of one queue
+ * @syncp: for readers on 32-bit machines; the queue's NAPI is the only writer
+ * @packets: frames that came out of the ring
+ * @bytes: their bytes, without FCS
+ * @checked: frames compared with the queue's filters in software
+ * @mismatch: checked frames that no filter of the queue claims; they went the
+ *	default queue's way
+ * @dropped: frames that could not be delivered (no memory, bad descriptor)
+ */
+struct vmq_queue_rx_stats {
+	struct u64_stats_sync syncp;
+	u64_stats_t packets;
+	u64_stats_t bytes;
+	u64_stats_t checked;
+	u64_stats_t mismatch;
+	u64_stats_t dropped;
+};
+
+/**
+ * struct vmq_queue_tx_stats - transmit counters of one queue
+ * @syncp: for readers on 32-bit machines; written under the lock of the
+ *	uplink's tx queue
+ * @packets: frames posted to the ring (segments of a TSO frame count each)
+ * @bytes: their bytes, without FCS
+ * @dropped: frames that found the ring full or could not be mapped
+ */
+struct vmq_queue_tx_stats {
+	struct u64_stats_sync syncp;
+	u64_stats_t packets;
+	u64_stats_t bytes;
+	u64_stats_t dropped;
+};
+
+/**
+ * struct vmq_queue - one VM queue: a pool with an rx ring, a tx ring, a vector,
+ *	a NAPI and a CPU; queue 0 is the default queue
+ * @dev: device it is part of
+ * @consumer: who takes the frames; NULL: the uplink's stack. RCU, written
+ *	under vmq_dev.lock
+ * @id: 0 .. pools - 1, equals the uplink's rx and tx queue index
+ * @pool: hardware pool
+ * @irq: Linux interrupt number, set by the backend before vmq_dev_init()
+ * @state: enum vmq_queue_state; read with READ_ONCE() without a lock
+ * @owner: enum vmq_owner, valid unless undefined
+ * @rings: the backend holds memory for the rings; core's alone
+ * @started: the rings run; core's alone
+ * @pinned: the interrupt carries IRQ_NO_BALANCING by us; core's alone
+ * @cpu_auto: @cpu was chosen by placement, not written by a user
+ * @nr_filters: filters on this queue
+ * @cpu: wanted CPU
+ * @vm_name: user's name of the VM
+ * @queue_name: user's name of the queue
+ * @port_ifindex: ifindex of the port that holds the queue, or 0
+ * @rx: receive counters
+ * @tx: transmit counters
+ */
+struct vmq_queue {
+	struct vmq_dev *dev;
+	struct vmq_consumer __rcu *consumer;
+	u16 id;
+	u16 pool;
+	int irq;
+
+	u8 state;
+	u8 owner;
+	bool rings;
+	bool started;
+	bool pinned;
+	bool cpu_auto;
+	u16 nr_filters;
+	unsigned int cpu;
+	int port_ifindex;
+	char vm_name[VMQ_NAME_LEN];
+	char queue_name[VMQ_NAME_LEN];
+
+	/* Written for every batch: away from what every batch reads. */
+	struct vmq_queue_rx_stats rx ____cacheline_aligned_in_smp;
+	struct vmq_queue_tx_stats tx ____cacheline_aligned_in_smp;
+};
+
+/**
+ * struct vmq_dev - one VMQ capable port of a NIC
+ *
+ * Must be the first member of netdev_priv() of the uplink.
+ *
+ * @uplink: the physical port's netdev
+ * @ops: backend
+ * @caps: backend's facts
+ * @queues: array of @caps->pools queues
+ * @sw: attached vswitch, or NULL. RCU, written under rtnl
+ * @lock: protects queues, filters, placement and @open; taken after rtnl,
+ *	never held over (un)registration of a netdev
+ * @open: between vmq_dev_open() and vmq_dev_close()
+ * @filters: all filters by match; RCU readers, writers hold @lock
+ * @filter_ids: filters by id, written under @lock, read under RCU
+ * @mac_slots: shadow of the NIC's address slots; under @lock
+ * @nr_default_filters: filters on queue 0, so that a batch without any costs
+ *	no lookup; READ_ONCE() in the data path
+ * @freeing: looks whether the readers of freed queues gave their frames back
+ * @last_queue: id that the last write to vmq/allocate got, or 0
+ * @text_lock: protects @last_error and the names of the queues; a leaf lock
+ * @last_error: text and errno of the latest refusal
+ */
+struct vmq_dev {
+	struct net_device *uplink;
+	const struct vmq_hw_ops *ops;
+	const struct vmq_hw_caps *caps;
+	struct vmq_queue *queues;
+	struct vmq_switch __rcu *sw;
+
+	struct mutex lock;	/* queues, filters, placement, @open */
+	bool open;
+	struct rhashtable *filters;
+	struct vmq_filter __rcu **filter_ids;
+	struct vmq_mac_slot *mac_slots;
+	u16 nr_default_filters;
+	u16 last_queue;
+	struct delayed_work freeing;
+
+	spinlock_t text_lock;	/* last_error, names of the queues */
+	char last_error[160];
+};
+
+/**
+ * vmq_dev_init - make the VMQ half of an uplink
+ * @dev: first member of netdev_priv(@uplink), zeroed
+ * @uplink: not yet registered, with @caps->pools rx and tx queues
+ * @ops: backend; stays valid until vmq_dev_fini()
+ * @caps: facts; stays valid until vmq_dev_fini()
+ *
+ * Also hangs the sysfs groups onto @uplink. The backend fills
+ * @dev->queues[n].irq afterwards, before register_netdev().
+ *
+ * Context: process, may sleep. Return: 0 or -ENOMEM or -EINVAL.
+ */
+int vmq_dev_init(struct vmq_dev *dev, struct net_device *uplink,
+		 const struct vmq_hw_ops *ops, const struct vmq_hw_caps *caps);
+
+/**
+ * vmq_dev_fini - undo vmq_dev_init()
+ * @dev: its uplink was never registered or is unregistered again
+ *
+ * Context: process, may sleep, no lock held. Cannot fail; does not wait for
+ * readers that still hold frames.
+ */
+void vmq_dev_fini(struct vmq_dev *dev);
+
+/**
+ * vmq_dev_open - start queue 0 and every committed queue, replay all filters
+ * @dev: the device, its NIC reset and initialised, global receive still off
+ *
+ * For ndo_open and for the second half of every reset.
+ *
+ * Context: rtnl held, may sleep. Return: 0, or a negative errno with every
+ * queue stopped again.
+ */
+int vmq_dev_open(struct vmq_dev *dev);
+
+/**
+ * vmq_dev_close - stop all queues; tables stay
+ * @dev: the device; global receive is off already
+ *
+ * Context: rtnl held, may sleep. Does nothing when not open. Cannot fail.
+ */
+void vmq_dev_close(struct vmq_dev *dev);
+
+/**
+ * vmq_dev_addr_check - may the host take this address?
+ * @dev: the device
+ * @addr: wanted address of the uplink
+ *
+ * For the uplink's ndo_set_mac_address.
+ *
+ * Context: rtnl held. Return: 0, or -EADDRINUSE when a filter holds it.
+ */
+int vmq_dev_addr_check(struct vmq_dev *dev, const u8 *addr);
+
+/**
+ * vmq_queue_receive - hand over what one poll took from a queue's ring
+ * @q: the queue
+ * @napi: NAPI that polls it
+ * @batch: skbs linked by skb->list, in ring order; each with skb->dev the
+ *	uplink, the Ethernet header at skb->data (eth_type_trans() not called),
+ *	VLAN tag in the metadata, rx queue recorded. Empty on return
+ *
+ * Context: the queue's NAPI poll (softirq). Counts packets and bytes.
+ */
+void vmq_queue_receive(struct vmq_queue *q, struct napi_struct *napi,
+		       struct list_head *batch);
+
+/**
+ * vmq_queue_tx_wake - room in a transmit ring again
+ * @q: the queue whose uplink tx queue was just woken
+ *
+ * Context: softirq. Lets a port with a qdisc go on.
+ */
+void vmq_queue_tx_wake(struct vmq_queue *q);
+
+/**
+ * vmq_uplink_xmit - let the vswitch see a frame that the host sends
+ * @dev: the device
+ * @skb: frame from the uplink's ndo_start_xmit, Ethernet header at skb->data
+ *
+ * Context: BH off, the uplink's tx queue lock held.
+ * Return: true when the frame was for a local port and is consumed.
+ */
+bool vmq_uplink_xmit(struct vmq_dev *dev, struct sk_buff *skb);
+
+/**
+ * vmq_ethtool_get_rxnfc - ethtool -n, -x: ring count and filters
+ * @dev: the device
+ * @info: request and answer
+ * @rule_locs: for ETHTOOL_GRXCLSRLALL
+ *
+ * Context: rtnl held. Return: 0, -EOPNOTSUPP, -ENOENT or -EMSGSIZE.
+ */
+int vmq_ethtool_get_rxnfc(struct vmq_dev *dev, struct ethtool_rxnfc *info,
+			  u32 *rule_locs);
+
+/**
+ * vmq_ethtool_set_rxnfc - ethtool -N: add and delete filters
+ * @dev: the device
+ * @info: request; the location is filled in on success
+ *
+ * Context: rtnl held, may sleep. Return: 0 or a negative errno; the reason is
+ * in vmq/last_error and the kernel log.
+ */
+int vmq_ethtool_set_rxnfc(struct vmq_dev *dev, struct ethtool_rxnfc *info);
+
+/**
+ * vmq_dev_queue - a queue by id
+ * @dev: the device
+ * @id: 0 .. pools - 1
+ *
+ * Return: the queue.
+ */
+static inline struct vmq_queue *vmq_dev_queue(const struct vmq_dev *dev, u16 id)
+{
+	return &dev->queues[id];
+}
+
+#endif /* _VMQ_HW_H */

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The seam between the core and the vswitch (or another in-kernel user of
+ * queues). Control goes down through these calls; frames come up through
+ * struct vmq_switch_ops and struct vmq_consumer_ops.
+ */
+#ifndef _VMQ_SWITCH_H
+#define _VMQ_SWITCH_H
+
+#include <linux/netdevice.h>
+#include <linux/netlink.h>
+#include <linux/skbuff.h>
+#include <vmq/vmq.h>
+
+struct vmq_consumer;
+struct vmq_dev;
+struct vmq_switch;
+
+/**
+ * struct vmq_switch_ops - what a vswitch does with frames no queue claimed
+ * @receive: frames of the default queue, and frames of other queues that their
+ *	filters did not claim. @batch as for vmq_queue_receive(); takes off the
+ *	list what it consumes, and leaves the rest there, untouched, for the
+ *	uplink's stack. Softirq, NAPI context of @napi, RCU read side.
+ * @uplink_xmit: a frame that the host sends; true when it is consumed (it was
+ *	for a local port). Broadcast is cloned and left. BH off, the uplink's tx
+ *	queue lock held: deliver with netif_rx(), never transmit. RCU read side.
+ */
+struct vmq_switch_ops {
+	void (*receive)(struct vmq_switch *sw, struct napi_struct *napi,
+			struct list_head *batch);
+	bool (*uplink_xmit)(struct vmq_switch *sw, struct sk_buff *skb);
+};
+
+/**
+ * struct vmq_switch - embedded in the vswitch's object for one uplink
+ * @ops: callbacks
+ */
+struct vmq_switch {
+	const struct vmq_switch_ops *ops;
+};
+
+/**
+ * struct vmq_consumer_ops - what the taker of a queue's frames does
+ * @receive: every frame in @batch (as for vmq_queue_receive()) is the
+ *	consumer's; @batch is empty on return. Softirq, NAPI context of @napi,
+ *	RCU read side.
+ * @tx_wake: room in the queue's transmit ring again. Softirq, RCU read side.
+ */
+struct vmq_consumer_ops {
+	void (*receive)(struct vmq_consumer *c, struct napi_struct *napi,
+			struct list_head *batch);
+	void (*tx_wake)(struct vmq_consumer *c);
+};
+
+/**
+ * struct vmq_consumer - embedded in the object that takes a queue's frames
+ * @ops: callbacks
+ * @dev: netdev shown as the queue's port
+ */
+struct vmq_consumer {
+	const struct vmq_consumer_ops *ops;
+	struct net_device *dev;
+};
+
+/**
+ * vmq_dev_from_uplink - the VMQ device of a netdev
+ * @uplink: any netdev
+ *
+ * Context: the caller keeps @uplink alive. Return: NULL when it has no VMQ.
+ */
+struct vmq_dev *vmq_dev_from_uplink(struct net_device *uplink);
+
+/**
+ * vmq_dev_uplink - the uplink of a VMQ device
+ * @dev: the device
+ *
+ * Return: its netdev.
+ */
+struct net_device *vmq_dev_uplink(const struct vmq_dev *dev);
+
+/**
+ * vmq_switch_attach - hand the default queue to a vswitch
+ * @dev: the device
+ * @sw: the vswitch; stays valid until vmq_switch_detach() returned
+ *
+ * Context: rtnl held. Return: 0, or -EBUSY when one is attached.
+ */
+int vmq_switch_attach(struct vmq_dev *dev, struct vmq_switch *sw);
+
+/**
+ * vmq_switch_detach - take the default queue back
+ * @dev: the device
+ * @sw: the attached vswitch
+ *
+ * No callback of @sw runs after return. Context: rtnl held, sleeps for a grace
+ * period. Cannot fail.
+ */
+void vmq_switch_detach(struct vmq_dev *dev, struct vmq_switch *sw);
+
+/**
+ * vmq_queue_allocate - take the lowest undefined queue
+ * @dev: the device
+ * @vm_name: 1 .. 63 printable characters
+ * @extack: reason of a refusal
+ *
+ * Context: rtnl held. Return: the queue's id (above 0), or -ENOSPC, -EINVAL.
+ */
+int vmq_queue_allocate(struct vmq_dev *dev, const char *vm_name,
+		       struct netlink_ext_ack *extack);
+
+/**
+ * vmq_queue_commit - end of the allocation: rings and interrupt come to life
+ * @dev: the device
+ * @id: a queue of the caller, allocated or set
+ * @extack: reason of a refusal
+ *
+ * Context: rtnl held, may sleep. Return: 0, -EINVAL in another state, -ENOMEM.
+ */
+int vmq_queue_commit(struct vmq_dev *dev, u16 id,
+		     struct netlink_ext_ack *extack);
+
+/**
+ * vmq_queue_release - give a queue back, whatever state it is in
+ * @dev: the device
+ * @id: a queue of the vswitch
+ *
+ * Filters that are still on it are moved to the default queue first (parked,
+ * nothing lost); DMA stops; the consumer is cleared, and is not called any
+ * more on return. Context: rtnl held, sleeps. Cannot fail.
+ */
+void vmq_queue_release(struct vmq_dev *dev, u16 id);
+
+/**
+ * vmq_queue_set_consumer - who takes the frames of a queue
+ * @dev: the device
+ * @id: a queue of the vswitch
+ * @c: the consumer, or NULL for the uplink's stack
+ *
+ * The old consumer is not called any more on return. Context: rtnl held,
+ * sleeps for a grace period when there was one.
+ */
+void vmq_queue_set_consumer(struct vmq_dev *dev, u16 id,
+			    struct vmq_consumer *c);
+
+/**
+ * vmq_filter_add - claim frames for a queue
+ * @dev: the device
+ * @id: the queue; 0 claims the match in software only
+ * @m: what to match
+ * @extack: reason of a refusal
+ *
+ * The filter belongs to the vswitch. Context: rtnl held, may sleep.
+ * Return: the filter's id (above 0) or -EEXIST, -EADDRINUSE, -ENOSPC, -EINVAL,
+ * -ENOENT, -EOPNOTSUPP; a refusal changed nothing.
+ */
+int vmq_filter_add(struct vmq_dev *dev, u16 id, const struct vmq_match *m,
+		   struct netlink_ext_ack *extack);
+
+/**
+ * vmq_filter_del - give a claim up
+ * @dev: the device
+ * @fid: id from vmq_filter_add()
+ *
+ * Frames that the NIC had put into the queue's ring are delivered before it
+ * returns; later ones use the default queue. Context: rtnl held, may sleep.
+ * Return: 0, or -ENOENT.
+ */
+int vmq_filter_del(struct vmq_dev *dev, u32 fid);
+
+/**
+ * vmq_filter_move - move every filter of the vswitch from one queue to another
+ * @dev: the device
+ * @fids: filter ids, all on one queue, which may be the default queue
+ * @n: how many
+ * @to: the queue they go to, which may be the default queue
+ * @extack: reason of a refusal
+ *
+ * Loses, doubles and reorders nothing. All or none is moved.
+ * Context: rtnl held, sleeps. Return: 0, -ENOSPC, -ENOENT or -EINVAL; moving
+ * to the default queue cannot fail.
+ */
+int vmq_filter_move(struct vmq_dev *dev, const u32 *fids, unsigned int n,
+		    u16 to, struct netlink_ext_ack *extack);
+
+/**
+ * vmq_queue_xmit - post a frame to a queue's own transmit ring
+ * @dev: the device
+ * @id: the queue; 0 for a port that has none
+ * @skb: frame, Ethernet header at skb->data; consumed always
+ *
+ * Takes the lock of the uplink's tx queue @id, so never call it from
+ * vmq_switch_ops.uplink_xmit. Packet taps of the uplink see the frame.
+ *
+ * Context: BH off. Return: NET_XMIT_SUCCESS, or NET_XMIT_DROP when the ring was
+ * full, or the uplink down or without carrier.
+ */
+int vmq_queue_xmit(struct vmq_dev *dev, u16 id, struct sk_buff *skb);
+
+/**
+ * vmq_queue_tx_full - would a frame find the transmit ring full?
+ * @dev: the device
+ * @id: the queue
+ *
+ * Context: any. Return: true when the uplink's tx queue is stopped.
+ */
+bool vmq_queue_tx_full(const struct vmq_dev *dev, u16 id);
+
+/**
+ * vmq_queue_tx_drain - wait until all posted frames of a ring are on the wire
+ * @dev: the device
+ * @id: the queue
+ *
+ * Context: rtnl held, sleeps, bounded. Return: 0 or -ETIMEDOUT.
+ */
+int vmq_queue_tx_drain(struct vmq_dev *dev, u16 id);
+
+/**
+ * vmq_stack_receive - give a frame to the uplink's stack
+ * @dev: the device
+ * @napi: the NAPI that polled the frame
+ * @skb: as for vmq_queue_receive(); consumed
+ *
+ * Context: NAPI context of @napi.
+ */
+void vmq_stack_receive(struct vmq_dev *dev, struct napi_struct *napi,
+		       struct sk_buff *skb);
+
+#endif /* _VMQ_SWITCH_H */
