@@ -382,39 +382,42 @@ static ssize_t vmq_filters_show(struct netdev_rx_queue *rxq, char *buf)
 }
 VMQ_QUEUE_ATTR_RO(filters);
 
-static u64 vmq_counter_read(const struct u64_stats_sync *syncp,
-			    const u64_stats_t *counter)
+/* @offset: of a counter in struct vmq_queue; rx lies before tx there. */
+static ssize_t vmq_counter_emit(struct netdev_rx_queue *rxq, size_t offset,
+				char *buf)
 {
+	struct vmq_queue *q = vmq_queue_from_rx(rxq);
+	const u64_stats_t *counter = (void *)q + offset;
+	const struct u64_stats_sync *syncp;
 	unsigned int start;
 	u64 value;
 
+	syncp = offset < offsetof(struct vmq_queue, tx) ? &q->rx.syncp :
+							  &q->tx.syncp;
 	do {
 		start = u64_stats_fetch_begin(syncp);
 		value = u64_stats_read(counter);
 	} while (u64_stats_fetch_retry(syncp, start));
-	return value;
+	return sysfs_emit(buf, "%llu\n", value);
 }
 
-#define VMQ_QUEUE_COUNTER(_name, _dir, _field)				\
+#define VMQ_QUEUE_COUNTER(_name, _member)				\
 	static ssize_t vmq_##_name##_show(struct netdev_rx_queue *rxq,	\
 					  char *buf)			\
 	{								\
-		__auto_type stats = &vmq_queue_from_rx(rxq)->_dir;	\
-									\
-		return sysfs_emit(buf, "%llu\n",			\
-				  vmq_counter_read(&stats->syncp,	\
-						   &stats->_field));	\
+		return vmq_counter_emit(rxq, offsetof(struct vmq_queue,	\
+						      _member), buf);	\
 	}								\
 	VMQ_QUEUE_ATTR_RO(_name)
 
-VMQ_QUEUE_COUNTER(rx_packets, rx, packets);
-VMQ_QUEUE_COUNTER(rx_bytes, rx, bytes);
-VMQ_QUEUE_COUNTER(rx_checked, rx, checked);
-VMQ_QUEUE_COUNTER(rx_mismatch, rx, mismatch);
-VMQ_QUEUE_COUNTER(rx_dropped, rx, dropped);
-VMQ_QUEUE_COUNTER(tx_packets, tx, packets);
-VMQ_QUEUE_COUNTER(tx_bytes, tx, bytes);
-VMQ_QUEUE_COUNTER(tx_dropped, tx, dropped);
+VMQ_QUEUE_COUNTER(rx_packets, rx.packets);
+VMQ_QUEUE_COUNTER(rx_bytes, rx.bytes);
+VMQ_QUEUE_COUNTER(rx_checked, rx.checked);
+VMQ_QUEUE_COUNTER(rx_mismatch, rx.mismatch);
+VMQ_QUEUE_COUNTER(rx_dropped, rx.dropped);
+VMQ_QUEUE_COUNTER(tx_packets, tx.packets);
+VMQ_QUEUE_COUNTER(tx_bytes, tx.bytes);
+VMQ_QUEUE_COUNTER(tx_dropped, tx.dropped);
 
 static struct attribute *vmq_queue_attrs[] = {
 	&vmq_attr_cpu.attr,
