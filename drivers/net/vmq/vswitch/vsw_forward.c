@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The data path. Frames of a port's own queue come here without a lookup; what
+ * the NIC did not route, and what ports and host send, is switched.
+ *
+ * A frame that changes from transmit to receive goes through netif_rx(), so
+ * that no path calls itself.
+ */
+#include <linux/etherdevice.h>
+#include <linux/rculist.h>
+#include <net/pkt_sched.h>
+#include "vsw_priv.h"
+
+/* Frames that a port may send while its transmit moves to another ring. */
+#define VSW_HELD_MAX	128
+
+static struct vsw_port *vsw_member_port(struct vsw_member *member)
+{
+	return container_of(member, struct vsw_port, member);
+}
+
+static struct vsw_port *vsw_forward_lookup(struct vsw_uplink *up,
+					   const struct vmq_match *match)
+{
+	struct vsw_switch_stats *stats = this_cpu_ptr(up->stats);
+	struct vsw_entry *entry;
+
+	u64_stats_update_begin(&stats->syncp);
+	u64_stats_inc(&stats->lookups);
+	u64_stats_update_end(&stats->syncp);
+
+	entry = vsw_table_lookup_rcu(&up->table, match);
+	return entry ? vsw_member_port(entry->member) : NULL;
+}
+
+/*
+ * What a frame that is being sent asks for. Its tag may still be in the
+ * payload (AF_PACKET, a VLAN device without tag insertion); receivers take it
+ * off there themselves. False for a frame too short to be one.
+ */
+static bool vsw_forward_match(struct vmq_match *match, struct sk_buff *skb)
+{
+	const struct vlan_ethhdr *eth;
+
+	if (unlikely(!pskb_may_pull(skb, ETH_HLEN)))
+		return false;
+	vmq_match_from_skb(match, skb);
+
+	eth = (const struct vlan_ethhdr *)skb->data;
+	if (skb_vlan_tag_present(skb) ||
+	    eth->h_vlan_proto != htons(ETH_P_8021Q))
+		return true;
+
+	if (unlikely(!pskb_may_pull(skb, VLAN_ETH_HLEN)))
+		return false;
+	eth = (const struct vlan_ethhdr *)skb->data;
+	match->vlan = ntohs(eth->h_vlan_TCI) & VLAN_VID_MASK;
+	return true;
+}
+
+static void vsw_port_count_switched(struct vsw_port *port)
+{
+	struct vsw_port_stats *stats = this_cpu_ptr(port->stats);
+
+	u64_stats_update_begin(&stats->syncp);
+	u64_stats_inc(&stats->rx_switch_packets);
+	u64_stats_update_end(&stats->syncp);
+}
+
+static void vsw_port_count_queue(struct vsw_port *port, unsigned int packets)
+{
+	struct vsw_port_stats *stats = this_cpu_ptr(port->stats);
+
+	u64_stats_update_begin(&stats->syncp);
+	u64_stats_add(&stats->rx_queue_packets, packets);
+	u64_stats_update_end(&stats->syncp);
+}
+
+/* The frame becomes one that the port received; false: dropped and counted. */
+static bool vsw_port_adopt(struct vsw_port *port, struct sk_buff *skb)
+{
+	struct net_device *dev = port->dev;
+
+	if (unlikely(!netif_running(dev))) {
+		kfree_skb_reason(skb, SKB_DROP_REASON_DEV_READY);
+		dev_dstats_rx_dropped(dev);
+		return false;
+	}
+	dev_dstats_rx_add(dev, skb->len);
+	skb->dev = dev;
+	/* The port has one queue, whatever ring the frame came from. */
+	skb_set_queue_mapping(skb, 0);
+	skb->protocol = eth_type_trans(skb, dev);
+	return true;
+}
+
+/* A sent frame is delivered to a local port. */
+static void vsw_port_deliver(struct vsw_port *port, struct sk_buff *skb)
+{
+	struct net_device *dev = port->dev;
+	unsigned int len = skb->len;
+
+	if (unlikely(!netif_running(dev))) {
+		kfree_skb_reason(skb, SKB_DROP_REASON_DEV_READY);
+		dev_dstats_rx_dropped(dev);
+		return;
+	}
+	/* Both count their drops on the port themselves. */
+	if (__dev_forward_skb(dev, skb) || __netif_rx(skb) != NET_RX_SUCCESS)
+		return;
+	dev_dstats_rx_add(dev, len);
+	vsw_port_count_switched(port);
+}
+
+/* A sent frame is delivered to the uplink's stack. */
+static void vsw_uplink_deliver(struct vsw_uplink *up, struct sk_buff *skb)
+{
+	if (!__dev_forward_skb(up->dev, skb))
+		__netif_rx(skb);
+}
+
+static void vsw_uplink_deliver_clone(struct vsw_uplink *up,
+				     struct sk_buff *skb)
+{
+	struct sk_buff *clone;
+
+	if (!netif_running(up->dev))
+		return;
+	clone = skb_clone(skb, GFP_ATOMIC);
+	if (clone)
+		vsw_uplink_deliver(up, clone);
+	else
+		dev_core_stats_rx_dropped_inc(up->dev);
+}
+
+/* A clone of a sent group frame for every port of the VLAN but @origin. */
+static void vsw_forward_flood(struct vsw_uplink *up, struct sk_buff *skb,
+			      u16 vid, const struct vsw_member *origin)
+{
+	struct vsw_member *member = NULL;
+	struct sk_buff *clone;
+	struct vsw_port *port;
+
+	while ((member = vsw_table_next_rcu(&up->table, member, vid, origin))) {
+		port = vsw_member_port(member);
+		if (!netif_running(port->dev))
+			continue;
+		clone = skb_clone(skb, GFP_ATOMIC);
+		if (clone)
+			vsw_port_deliver(port, clone);
+		else
+			dev_dstats_rx_dropped(port->dev);
+	}
+}
+
+/* Does the uplink's stack want unicast to this address? RCU read side. */
+static bool vsw_uplink_is_host(const struct net_device *dev, const u8 *addr)
+{
+	const struct netdev_hw_addr *ha;
+
+	if (ether_addr_equal(dev->dev_addr, addr))
+		return true;
+	list_for_each_entry_rcu(ha, &dev->uc.list, list)
+		if (ether_addr_equal(ha->addr, addr))
+			return true;
+	return false;
+}
+
+/* A port with a real qdisc is stopped while its ring is full. */
+static void vsw_port_stop_if_full(struct vsw_port *port, u16 id)
+{
+	struct netdev_queue *txq = netdev_get_tx_queue(port->dev, 0);
+	struct vmq_dev *vmq = port->uplink->vmq;
+
+	/*
+	 * Only the owner of a ring is told when there is room again. A port
+	 * without a qdisc must not be stopped: there is nobody to wait.
+	 */
+	if (!id || !rcu_dereference_bh(txq->qdisc)->enqueue)
+		return;
+	if (!vmq_queue_tx_full(vmq, id))
+		return;
+
+	netif_tx_stop_queue(txq);
+	/* The room may have come, and the wake-up gone, before the stop. */
+	smp_mb__after_atomic();
+	if (!vmq_queue_tx_full(vmq, id))
+		netif_tx_wake_queue(txq);
+}
+
+static void vsw_port_post(struct vsw_port *port, struct sk_buff *skb)
+{
+	unsigned int len = skb->len;
+	u16 id = READ_ONCE(port->queue);
+
+	if (vmq_queue_xmit(port->uplink->vmq, id, skb) == NET_XMIT_SUCCESS)
+		dev_dstats_tx_add(port->dev, len);
+	else
+		dev_dstats_tx_dropped(port->dev);
+	vsw_port_stop_if_full(port, id);
+}
+
+/* False: the move is over by now, the ring may be used. */
+static bool vsw_port_keep(struct vsw_port *port, struct sk_buff *skb)
+{
+	bool keep;
+
+	spin_lock(&port->held.lock);
+	keep = port->tx_holding;
+	if (keep && skb_queue_len(&port->held) < VSW_HELD_MAX) {
+		__skb_queue_tail(&port->held, skb);
+	} else if (keep) {
+		kfree_skb_reason(skb, SKB_DROP_REASON_QDISC_DROP);
+		dev_dstats_tx_dropped(port->dev);
+	}
+	spin_unlock(&port->held.lock);
+	return keep;
+}
+
+static void vsw_port_send(struct vsw_port *port, struct sk_buff *skb)
+{
+	if (unlikely(READ_ONCE(port->tx_holding)) && vsw_port_keep(port, skb))
+		return;
+	vsw_port_post(port, skb);
+}
+
+/* No frame of the port is posted to a ring from return until the release. */
+void vsw_forward_hold(struct vsw_port *port)
+{
+	WRITE_ONCE(port->tx_holding, true);
+	synchronize_net();
+}
+
+/*
+ * The ring's lock nests in that of the list: a frame that is sent meanwhile
+ * waits for the ones before it.
+ */
+void vsw_forward_release(struct vsw_port *port)
+{
+	struct sk_buff *skb;
+
+	spin_lock_bh(&port->held.lock);
+	while ((skb = __skb_dequeue(&port->held)))
+		vsw_port_post(port, skb);
+	WRITE_ONCE(port->tx_holding, false);
+	spin_unlock_bh(&port->held.lock);
+
+	/* The old ring's wake-up does not reach the port any more. */
+	netif_wake_queue(port->dev);
+}
+
+/* Unicast of a port: to a port, the host, or the wire. */
+static void vsw_port_switch(struct vsw_port *port, struct sk_buff *skb,
+			    const struct vmq_match *match)
+{
+	struct vsw_port *to = vsw_forward_lookup(port->uplink, match);
+	struct vsw_uplink *up = port->uplink;
+	unsigned int len = skb->len;
+
+	if (!to && !vsw_uplink_is_host(up->dev, match->addr)) {
+		/* A bridge on the uplink may know who it is for. */
+		if (up->dev->flags & IFF_PROMISC)
+			vsw_uplink_deliver_clone(up, skb);
+		vsw_port_send(port, skb);
+		return;
+	}
+	if (unlikely(to == port)) {
+		/* No switch sends a frame back to where it came from. */
+		kfree_skb(skb);
+		dev_dstats_tx_dropped(port->dev);
+		return;
+	}
+
+	dev_dstats_tx_add(port->dev, len);
+	if (to)
+		vsw_port_deliver(to, skb);
+	else
+		vsw_uplink_deliver(up, skb);
+}
+
+netdev_tx_t vsw_forward_port_xmit(struct sk_buff *skb, struct net_device *dev)
+{
+	struct vsw_port *port = netdev_priv(dev);
+	struct vmq_match match;
+
+	if (unlikely(!vsw_forward_match(&match, skb))) {
+		kfree_skb_reason(skb, SKB_DROP_REASON_PKT_TOO_SMALL);
+		dev_dstats_tx_dropped(dev);
+		return NETDEV_TX_OK;
+	}
+	skb_tx_timestamp(skb);
+
+	if (is_multicast_ether_addr(match.addr)) {
+		vsw_forward_flood(port->uplink, skb, match.vlan, &port->member);
+		vsw_uplink_deliver_clone(port->uplink, skb);
+		vsw_port_send(port, skb);
+	} else {
+		vsw_port_switch(port, skb, &match);
+	}
+	return NETDEV_TX_OK;
+}
+
+/* The uplink's tx queue is locked: deliver, never transmit. */
+static bool vsw_uplink_xmit(struct vmq_switch *sw, struct sk_buff *skb)
+{
+	struct vsw_uplink *up = container_of(sw, struct vsw_uplink, sw);
+	struct vmq_match match;
+	struct vsw_port *to;
+
+	if (unlikely(!vsw_forward_match(&match, skb)))
+		return false;
+	if (is_multicast_ether_addr(match.addr)) {
+		vsw_forward_flood(up, skb, match.vlan, NULL);
+		return false;
+	}
+
+	to = vsw_forward_lookup(up, &match);
+	if (!to)
+		return false;
+	/* pktgen on the uplink may send one skb many times. */
+	skb = skb_share_check(skb, GFP_ATOMIC);
+	if (skb)
+		vsw_port_deliver(to, skb);
+	return true;
+}
+
+/*
+ * A group frame from the wire. The ports share clones of one copy: the frame
+ * itself goes on to the uplink's GRO, which may take its memory apart.
+ */
+static void vsw_receive_group(struct vsw_uplink *up, struct sk_buff *skb,
+			      u16 vid)
+{
+	struct sk_buff *copy = NULL, *clone;
+	struct vsw_member *member = NULL;
+	struct vsw_port *port;
+
+	while ((member = vsw_table_next_rcu(&up->table, member, vid, NULL))) {
+		port = vsw_member_port(member);
+		if (!netif_running(port->dev))
+			continue;
+		if (!copy)
+			copy = skb_copy(skb, GFP_ATOMIC);
+		clone = copy ? skb_clone(copy, GFP_ATOMIC) : NULL;
+		if (!clone) {
+			dev_dstats_rx_dropped(port->dev);
+			continue;
+		}
+		if (!vsw_port_adopt(port, clone))
+			continue;
+		vsw_port_count_switched(port);
+		netif_receive_skb(clone);
+	}
+	consume_skb(copy);
+}
+
+/* A frame that one of our ports sent came back over the wire. */
+static bool vsw_receive_reflected(struct vsw_uplink *up, struct sk_buff *skb,
+				  u16 vid)
+{
+	const struct ethhdr *eth = (const struct ethhdr *)skb->data;
+	struct vsw_switch_stats *stats = this_cpu_ptr(up->stats);
+	struct vmq_match source = { .vlan = vid };
+
+	ether_addr_copy(source.addr, eth->h_source);
+	if (likely(!vsw_forward_lookup(up, &source)))
+		return false;
+
+	u64_stats_update_begin(&stats->syncp);
+	u64_stats_inc(&stats->reflected);
+	u64_stats_update_end(&stats->syncp);
+	return true;
+}
+
+static void vsw_receive_one(struct vsw_uplink *up, struct napi_struct *napi,
+			    struct sk_buff *skb)
+{
+	struct vmq_match match;
+	struct vsw_port *port;
+
+	vmq_match_from_skb(&match, skb);
+	if (vsw_receive_reflected(up, skb, match.vlan)) {
+		skb_list_del_init(skb);
+		kfree_skb(skb);
+		return;
+	}
+	if (is_multicast_ether_addr(match.addr)) {
+		vsw_receive_group(up, skb, match.vlan);
+		return;
+	}
+
+	port = vsw_forward_lookup(up, &match);
+	if (!port)
+		return;
+	skb_list_del_init(skb);
+	if (!vsw_port_adopt(port, skb))
+		return;
+	vsw_port_count_switched(port);
+	napi_gro_receive(napi, skb);
+}
+
+/* What stays on the list is for the uplink's stack. */
+static void vsw_receive(struct vmq_switch *sw, struct napi_struct *napi,
+			struct list_head *batch)
+{
+	struct vsw_uplink *up = container_of(sw, struct vsw_uplink, sw);
+	struct sk_buff *skb, *next;
+
+	list_for_each_entry_safe(skb, next, batch, list)
+		vsw_receive_one(up, napi, skb);
+}
+
+const struct vmq_switch_ops vsw_forward_switch_ops = {
+	.receive	= vsw_receive,
+	.uplink_xmit	= vsw_uplink_xmit,
+};
+
+/* Frames of the port's own queue: the NIC has looked them up. */
+static void vsw_consumer_receive(struct vmq_consumer *c,
+				 struct napi_struct *napi,
+				 struct list_head *batch)
+{
+	struct vsw_port *port = container_of(c, struct vsw_port, consumer);
+	struct sk_buff *skb, *next;
+	unsigned int packets = 0;
+
+	list_for_each_entry_safe(skb, next, batch, list) {
+		skb_list_del_init(skb);
+		if (!vsw_port_adopt(port, skb))
+			continue;
+		packets++;
+		napi_gro_receive(napi, skb);
+	}
+	vsw_port_count_queue(port, packets);
+}
+
+static void vsw_consumer_tx_wake(struct vmq_consumer *c)
+{
+	struct vsw_port *port = container_of(c, struct vsw_port, consumer);
+
+	if (netif_running(port->dev))
+		netif_wake_queue(port->dev);
+}
+
+const struct vmq_consumer_ops vsw_forward_consumer_ops = {
+	.receive	= vsw_consumer_receive,
+	.tx_wake	= vsw_consumer_tx_wake,
+};

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The vswitch module: the switch object of an uplink, which lives from its
+ * first port to its last, and what happens to ports when the uplink changes.
+ */
+#include <linux/module.h>
+#include <linux/rtnetlink.h>
+#include <net/rtnetlink.h>
+#include "vsw_priv.h"
+
+/* Uplinks that have a port; rtnl. */
+static LIST_HEAD(vsw_uplinks);
+
+static struct vsw_uplink *vsw_uplink_find(const struct net_device *dev)
+{
+	struct vsw_uplink *up;
+
+	list_for_each_entry(up, &vsw_uplinks, node)
+		if (up->dev == dev)
+			return up;
+	return NULL;
+}
+
+static struct vsw_uplink *vsw_uplink_create(struct vmq_dev *vmq,
+					    struct netlink_ext_ack *extack)
+{
+	struct vsw_uplink *up;
+	int err;
+
+	up = kzalloc(sizeof(*up), GFP_KERNEL);
+	if (!up)
+		return ERR_PTR(-ENOMEM);
+
+	up->sw.ops = &vsw_forward_switch_ops;
+	up->vmq = vmq;
+	up->dev = vmq_dev_uplink(vmq);
+	INIT_LIST_HEAD(&up->ports);
+	INIT_DELAYED_WORK(&up->promote, vsw_queue_promote);
+
+	up->stats = netdev_alloc_pcpu_stats(struct vsw_switch_stats);
+	if (!up->stats) {
+		err = -ENOMEM;
+		goto free_uplink;
+	}
+
+	err = vsw_table_init(&up->table);
+	if (err)
+		goto free_stats;
+
+	err = vmq_switch_attach(vmq, &up->sw);
+	if (err) {
+		NL_SET_ERR_MSG(extack, "another vswitch serves this uplink");
+		goto fini_table;
+	}
+
+	list_add_tail(&up->node, &vsw_uplinks);
+	return up;
+
+fini_table:
+	vsw_table_fini(&up->table);
+free_stats:
+	free_percpu(up->stats);
+free_uplink:
+	kfree(up);
+	return ERR_PTR(err);
+}
+
+static void vsw_uplink_destroy(struct vsw_uplink *up)
+{
+	list_del(&up->node);
+	/* The work only tries rtnl, so waiting for it under rtnl is safe. */
+	cancel_delayed_work_sync(&up->promote);
+	vmq_switch_detach(up->vmq, &up->sw);
+	vsw_table_fini(&up->table);
+	free_percpu(up->stats);
+	kfree(up);
+}
+
+struct vsw_uplink *vsw_uplink_get(struct vmq_dev *vmq,
+				  struct netlink_ext_ack *extack)
+{
+	struct vsw_uplink *up = vsw_uplink_find(vmq_dev_uplink(vmq));
+
+	if (!up)
+		up = vsw_uplink_create(vmq, extack);
+	if (!IS_ERR(up))
+		up->nr_ports++;
+	return up;
+}
+
+void vsw_uplink_put(struct vsw_uplink *up)
+{
+	if (!--up->nr_ports)
+		vsw_uplink_destroy(up);
+}
+
+static void vsw_uplink_kill_ports(struct vsw_uplink *up)
+{
+	struct vsw_port *port, *next;
+	LIST_HEAD(kill);
+
+	list_for_each_entry_safe(port, next, &up->ports, node)
+		vsw_port_link_ops.dellink(port->dev, &kill);
+	/* Frees the uplink's object with its last port. */
+	unregister_netdevice_many(&kill);
+}
+
+static int vsw_main_event(struct notifier_block *nb, unsigned long event,
+			  void *ptr)
+{
+	struct net_device *dev = netdev_notifier_info_to_dev(ptr);
+	struct vsw_uplink *up = vsw_uplink_find(dev);
+	struct vsw_port *port;
+
+	if (!up)
+		return NOTIFY_DONE;
+
+	switch (event) {
+	case NETDEV_UP:
+	case NETDEV_DOWN:
+	case NETDEV_CHANGE:
+		list_for_each_entry(port, &up->ports, node)
+			vsw_port_update_carrier(port);
+		break;
+	case NETDEV_CHANGEMTU:
+		list_for_each_entry(port, &up->ports, node)
+			vsw_port_update_mtu(port);
+		break;
+	case NETDEV_FEAT_CHANGE:
+		list_for_each_entry(port, &up->ports, node)
+			netif_inherit_tso_max(port->dev, dev);
+		break;
+	case NETDEV_UNREGISTER:
+		/* A move to another namespace says UNREGISTER as well. */
+		if (dev->reg_state == NETREG_UNREGISTERING)
+			vsw_uplink_kill_ports(up);
+		break;
+	}
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block vsw_main_notifier = {
+	.notifier_call = vsw_main_event,
+};
+
+static int __init vsw_main_init(void)
+{
+	int err;
+
+	err = register_netdevice_notifier(&vsw_main_notifier);
+	if (err)
+		return err;
+
+	err = rtnl_link_register(&vsw_port_link_ops);
+	if (err)
+		goto unregister_notifier;
+	return 0;
+
+unregister_notifier:
+	unregister_netdevice_notifier(&vsw_main_notifier);
+	return err;
+}
+module_init(vsw_main_init);
+
+static void __exit vsw_main_exit(void)
+{
+	/* Deletes all ports, and with them every uplink's object. */
+	rtnl_link_unregister(&vsw_port_link_ops);
+	unregister_netdevice_notifier(&vsw_main_notifier);
+}
+module_exit(vsw_main_exit);
+
+MODULE_DESCRIPTION("VM ports and software switch on VMQ uplinks");
+MODULE_ALIAS_RTNL_LINK("vmq");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The port: a VM's netdev on an uplink (rtnl kind "vmq"). Exists whether or
+ * not it holds a queue.
+ */
+#include <linux/ethtool.h>
+#include <linux/etherdevice.h>
+#include <linux/if_arp.h>
+#include <net/rtnetlink.h>
+#include "vsw_priv.h"
+
+#define VSW_PORT_FEATURES	(NETIF_F_SG | NETIF_F_HW_CSUM |		\
+				 NETIF_F_HIGHDMA | NETIF_F_ALL_TSO |	\
+				 NETIF_F_GSO_UDP_L4 | NETIF_F_RXCSUM |	\
+				 NETIF_F_GRO)
+
+/*
+ * Addresses are policy of the uplink's owner: being root of the namespace that
+ * the port was handed to is not enough.
+ */
+int vsw_port_may_change(const struct vsw_port *port,
+			struct netlink_ext_ack *extack)
+{
+	if (ns_capable(dev_net(port->lower)->user_ns, CAP_NET_ADMIN))
+		return 0;
+	NL_SET_ERR_MSG(extack,
+		       "addresses of a port belong to the uplink's owner");
+	return -EPERM;
+}
+
+void vsw_port_update_carrier(struct vsw_port *port)
+{
+	if (netif_running(port->lower))
+		netif_stacked_transfer_operstate(port->lower, port->dev);
+	else
+		netif_carrier_off(port->dev);
+}
+
+void vsw_port_update_mtu(struct vsw_port *port)
+{
+	WRITE_ONCE(port->dev->max_mtu, port->lower->mtu);
+	if (port->dev->mtu > port->lower->mtu)
+		dev_set_mtu(port->dev, port->lower->mtu);
+}
+
+static int vsw_port_init(struct net_device *dev)
+{
+	struct vsw_port *port = netdev_priv(dev);
+
+	port->stats = netdev_alloc_pcpu_stats(struct vsw_port_stats);
+	if (!port->stats)
+		return -ENOMEM;
+	netdev_lockdep_set_classes(dev);
+	netdev_hold(port->lower, &port->lower_tracker, GFP_KERNEL);
+	return 0;
+}
+
+/* Forget everything that others know of the port. May be called twice. */
+static void vsw_port_withdraw(struct vsw_port *port)
+{
+	if (!port->uplink)
+		return;
+
+	vsw_table_member_del(&port->member);
+	vsw_queue_give(port);
+	vsw_fdb_flush(port);
+	vsw_uplink_put(port->uplink);
+	port->uplink = NULL;
+}
+
+/*
+ * Traffic has ended: the netdev is closed and a grace period has passed.
+ * Receivers that still find the port see it not running, and drop.
+ */
+static void vsw_port_uninit(struct net_device *dev)
+{
+	vsw_port_withdraw(netdev_priv(dev));
+}
+
+/* Frees what link dumps and sysfs may look at up to the end. */
+static void vsw_port_destructor(struct net_device *dev)
+{
+	struct vsw_port *port = netdev_priv(dev);
+
+	netdev_put(port->lower, &port->lower_tracker);
+	free_percpu(port->stats);
+}
+
+static int vsw_port_open(struct net_device *dev)
+{
+	netif_tx_start_all_queues(dev);
+	return 0;
+}
+
+static int vsw_port_stop(struct net_device *dev)
+{
+	netif_tx_stop_all_queues(dev);
+	return 0;
+}
+
+/* Group frames of its VLANs reach a port anyway: there is nothing to program. */
+static void vsw_port_set_rx_mode(struct net_device *dev)
+{
+}
+
+/* The new address is claimed first, so that a refusal changes nothing. */
+static int vsw_port_change_addr(struct vsw_port *port, const u8 *addr,
+				struct netlink_ext_ack *extack)
+{
+	struct vsw_entry *old = port->own, *new;
+	int err;
+
+	new = vsw_fdb_claim(port, addr, VMQ_VLAN_UNTAGGED, extack);
+	if (IS_ERR(new))
+		return PTR_ERR(new);
+	err = vsw_fdb_publish(port, new);
+	if (err) {
+		vsw_fdb_unclaim(port, new);
+		return err;
+	}
+
+	port->own = new;
+	eth_hw_addr_set(port->dev, addr);
+	vsw_fdb_unclaim(port, old);
+	return 0;
+}
+
+static int vsw_port_set_mac_address(struct net_device *dev, void *p)
+{
+	struct vsw_port *port = netdev_priv(dev);
+	struct netlink_ext_ack extack = {};
+	struct sockaddr *sa = p;
+	int err;
+
+	err = vsw_port_may_change(port, &extack);
+	if (err)
+		goto refused;
+	err = eth_prepare_mac_addr_change(dev, sa);
+	if (err)
+		return err;
+	if (ether_addr_equal(dev->dev_addr, sa->sa_data))
+		return 0;
+	err = vsw_port_change_addr(port, sa->sa_data, &extack);
+	if (err)
+		goto refused;
+	return 0;
+
+refused:
+	/* The ndo is not given the caller's extack. */
+	if (net_ratelimit())
+		netdev_err(dev, "address %pM refused: %s (%d)\n", sa->sa_data,
+			   extack._msg ? : "no memory", err);
+	return err;
+}
+
+static int vsw_port_get_iflink(const struct net_device *dev)
+{
+	const struct vsw_port *port = netdev_priv(dev);
+
+	return READ_ONCE(port->lower->ifindex);
+}
+
+const struct net_device_ops vsw_port_netdev_ops = {
+	.ndo_init		= vsw_port_init,
+	.ndo_uninit		= vsw_port_uninit,
+	.ndo_open		= vsw_port_open,
+	.ndo_stop		= vsw_port_stop,
+	.ndo_start_xmit		= vsw_forward_port_xmit,
+	.ndo_set_rx_mode	= vsw_port_set_rx_mode,
+	.ndo_set_mac_address	= vsw_port_set_mac_address,
+	.ndo_validate_addr	= eth_validate_addr,
+	.ndo_fdb_add		= vsw_fdb_add,
+	.ndo_fdb_del		= vsw_fdb_del,
+	.ndo_fdb_dump		= vsw_fdb_dump,
+	.ndo_get_iflink		= vsw_port_get_iflink,
+};
+
+static void vsw_port_get_drvinfo(struct net_device *dev,
+				 struct ethtool_drvinfo *info)
+{
+	const struct vsw_port *port = netdev_priv(dev);
+
+	strscpy(info->driver, "vmq_vswitch", sizeof(info->driver));
+	strscpy(info->bus_info, netdev_name(port->lower),
+		sizeof(info->bus_info));
+}
+
+static int vsw_port_get_link_ksettings(struct net_device *dev,
+				       struct ethtool_link_ksettings *cmd)
+{
+	const struct vsw_port *port = netdev_priv(dev);
+
+	return __ethtool_get_link_ksettings(port->lower, cmd);
+}
+
+static const struct ethtool_ops vsw_port_ethtool_ops = {
+	.get_drvinfo		= vsw_port_get_drvinfo,
+	.get_link		= ethtool_op_get_link,
+	.get_link_ksettings	= vsw_port_get_link_ksettings,
+	.get_ts_info		= ethtool_op_get_ts_info,
+};
+
+static void vsw_port_setup(struct net_device *dev)
+{
+	ether_setup(dev);
+
+	dev->netdev_ops = &vsw_port_netdev_ops;
+	dev->ethtool_ops = &vsw_port_ethtool_ops;
+	dev->priv_destructor = vsw_port_destructor;
+	dev->needs_free_netdev = true;
+	dev->pcpu_stat_type = NETDEV_PCPU_STAT_DSTATS;
+	dev->sysfs_groups[0] = &vsw_sysfs_port_group;
+
+	dev->lltx = true;
+	/* A frame is handed on: pktgen must not send one skb twice. */
+	dev->priv_flags &= ~IFF_TX_SKB_SHARING;
+	/*
+	 * The ring's lock is taken inside our transmit: netpoll, which sends
+	 * with interrupts off, could find it held by its own CPU.
+	 */
+	dev->priv_flags |= IFF_NO_QUEUE | IFF_DISABLE_NETPOLL |
+			   IFF_LIVE_ADDR_CHANGE;
+
+	dev->hw_features = VSW_PORT_FEATURES;
+	dev->features = VSW_PORT_FEATURES | NETIF_F_HW_VLAN_CTAG_TX |
+			NETIF_F_HW_VLAN_CTAG_RX;
+	dev->vlan_features = VSW_PORT_FEATURES;
+	dev->hw_enc_features = VSW_PORT_FEATURES;
+
+	/* The uplink's MTU becomes the limit as soon as it is known. */
+	dev->max_mtu = ETH_MAX_MTU;
+}
+
+static int vsw_port_validate(struct nlattr *tb[], struct nlattr *data[],
+			     struct netlink_ext_ack *extack)
+{
+	if (!tb[IFLA_ADDRESS])
+		return 0;
+	if (nla_len(tb[IFLA_ADDRESS]) != ETH_ALEN) {
+		NL_SET_ERR_MSG_ATTR(extack, tb[IFLA_ADDRESS],
+				    "an address has 6 bytes");
+		return -EINVAL;
+	}
+	if (!is_valid_ether_addr(nla_data(tb[IFLA_ADDRESS]))) {
+		NL_SET_ERR_MSG_ATTR(extack, tb[IFLA_ADDRESS],
+				    "an address is neither zero nor a group");
+		return -EADDRNOTAVAIL;
+	}
+	return 0;
+}
+
+static struct vmq_dev *vsw_port_find_uplink(struct net *net,
+					    struct nlattr *tb[],
+					    struct netlink_ext_ack *extack)
+{
+	struct net_device *lower;
+	struct vmq_dev *vmq;
+
+	if (!tb[IFLA_LINK]) {
+		NL_SET_ERR_MSG(extack, "a port needs an uplink (link DEV)");
+		return ERR_PTR(-EINVAL);
+	}
+	lower = __dev_get_by_index(net, nla_get_u32(tb[IFLA_LINK]));
+	if (!lower) {
+		NL_SET_ERR_MSG_ATTR(extack, tb[IFLA_LINK],
+				    "there is no such uplink");
+		return ERR_PTR(-ENODEV);
+	}
+	vmq = vmq_dev_from_uplink(lower);
+	if (vmq)
+		return vmq;
+
+	if (netif_is_bond_master(lower) || netif_is_team_master(lower))
+		NL_SET_ERR_MSG_ATTR(extack, tb[IFLA_LINK],
+				    "VMQ on a bond is not supported, use a port of the NIC");
+	else
+		NL_SET_ERR_MSG_ATTR(extack, tb[IFLA_LINK],
+				    "the uplink has no VMQ, is it bound to a VMQ driver?");
+	return ERR_PTR(-EOPNOTSUPP);
+}
+
+/* What the netdev takes over from its uplink. */
+static int vsw_port_inherit(struct net_device *dev, struct net_device *lower,
+			    struct nlattr *tb[], struct netlink_ext_ack *extack)
+{
+	if (!tb[IFLA_MTU]) {
+		dev->mtu = lower->mtu;
+	} else if (dev->mtu > lower->mtu) {
+		NL_SET_ERR_MSG_ATTR(extack, tb[IFLA_MTU],
+				    "the MTU is larger than the uplink's");
+		return -EINVAL;
+	}
+	dev->max_mtu = lower->mtu;
+	dev->needed_headroom = lower->needed_headroom;
+	dev->needed_tailroom = lower->needed_tailroom;
+	netif_inherit_tso_max(dev, lower);
+	if (!tb[IFLA_ADDRESS])
+		eth_hw_addr_random(dev);
+	return 0;
+}
+
+static void vsw_port_prepare(struct vsw_port *port, struct net_device *dev,
+			     struct net_device *lower)
+{
+	port->dev = dev;
+	port->lower = lower;
+	port->consumer.ops = &vsw_forward_consumer_ops;
+	port->consumer.dev = dev;
+	vsw_table_member_init(&port->member);
+	INIT_LIST_HEAD(&port->node);
+	skb_queue_head_init(&port->held);
+}
+
+static int vsw_port_claim(struct vsw_port *port, struct vmq_dev *vmq,
+			  struct netlink_ext_ack *extack)
+{
+	struct vsw_uplink *up;
+	struct vsw_entry *own;
+
+	up = vsw_uplink_get(vmq, extack);
+	if (IS_ERR(up))
+		return PTR_ERR(up);
+	port->uplink = up;
+
+	own = vsw_fdb_claim(port, port->dev->dev_addr, VMQ_VLAN_UNTAGGED,
+			    extack);
+	if (IS_ERR(own)) {
+		port->uplink = NULL;
+		vsw_uplink_put(up);
+		return PTR_ERR(own);
+	}
+	port->own = own;
+	return 0;
+}
+
+/*
+ * The address is claimed before the netdev exists, and the switch learns of
+ * the port when it is whole: a frame in between goes up the uplink's stack as
+ * it did before.
+ */
+static int vsw_port_newlink(struct net *src_net, struct net_device *dev,
+			    struct nlattr *tb[], struct nlattr *data[],
+			    struct netlink_ext_ack *extack)
+{
+	struct vsw_port *port = netdev_priv(dev);
+	struct net_device *lower;
+	struct vmq_dev *vmq;
+	int err;
+
+	vmq = vsw_port_find_uplink(src_net, tb, extack);
+	if (IS_ERR(vmq))
+		return PTR_ERR(vmq);
+	lower = vmq_dev_uplink(vmq);
+	err = vsw_port_inherit(dev, lower, tb, extack);
+	if (err)
+		return err;
+
+	vsw_port_prepare(port, dev, lower);
+	err = vsw_port_claim(port, vmq, extack);
+	if (err)
+		return err;
+
+	err = register_netdevice(dev);
+	if (err)
+		goto withdraw;
+
+	vsw_table_member_add(&port->uplink->table, &port->member);
+	err = vsw_fdb_publish(port, port->own);
+	if (err)
+		goto unregister;
+	err = netdev_upper_dev_link(lower, dev, extack);
+	if (err)
+		goto unregister;
+
+	list_add_tail(&port->node, &port->uplink->ports);
+	vsw_port_update_carrier(port);
+	linkwatch_fire_event(dev);
+	vsw_queue_take(port);
+	return 0;
+
+unregister:
+	unregister_netdevice(dev);
+	return err;
+withdraw:
+	vsw_port_withdraw(port);
+	return err;
+}
+
+static void vsw_port_dellink(struct net_device *dev, struct list_head *head)
+{
+	struct vsw_port *port = netdev_priv(dev);
+
+	/* Off the list: the uplink's end must not delete it once more. */
+	list_del_init(&port->node);
+	unregister_netdevice_queue(dev, head);
+	netdev_upper_dev_unlink(port->lower, dev);
+}
+
+static struct net *vsw_port_get_link_net(const struct net_device *dev)
+{
+	const struct vsw_port *port = netdev_priv(dev);
+
+	return dev_net(port->lower);
+}
+
+struct rtnl_link_ops vsw_port_link_ops = {
+	.kind		= "vmq",
+	.priv_size	= sizeof(struct vsw_port),
+	.setup		= vsw_port_setup,
+	.validate	= vsw_port_validate,
+	.newlink	= vsw_port_newlink,
+	.dellink	= vsw_port_dellink,
+	.get_link_net	= vsw_port_get_link_net,
+};

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The vswitch's own objects: one uplink with its ports and their table. */
+#ifndef _VSW_PRIV_H
+#define _VSW_PRIV_H
+
+#include <linux/netdevice.h>
+#include <linux/u64_stats_sync.h>
+#include <linux/workqueue.h>
+#include <vmq/switch.h>
+#include "vsw_table.h"
+
+/* Why a port does not hold a queue. */
+enum vsw_reason {
+	VSW_REASON_NONE,
+	VSW_REASON_NO_QUEUE,
+	VSW_REASON_NO_SLOT,
+	VSW_REASON_NO_MEMORY,
+};
+
+/* Counters of one uplink's switch, per CPU; written with BH off. */
+struct vsw_switch_stats {
+	struct u64_stats_sync syncp;
+	u64_stats_t lookups;
+	u64_stats_t reflected;
+};
+
+/* Counters of one port besides those of ip -s link, per CPU; BH off. */
+struct vsw_port_stats {
+	struct u64_stats_sync syncp;
+	u64_stats_t rx_queue_packets;
+	u64_stats_t rx_switch_packets;
+};
+
+/* One instance is the switch of one uplink; exists while it has a port. */
+struct vsw_uplink {
+	struct vmq_switch sw;
+	struct vmq_dev *vmq;
+	struct net_device *dev;
+	struct vsw_table table;
+	struct vsw_switch_stats __percpu *stats;
+
+	/* Ports that are not being deleted, oldest first; rtnl. */
+	struct list_head ports;
+	/* In vsw_uplinks; rtnl. */
+	struct list_head node;
+	/* Ports, also those being deleted; rtnl. */
+	unsigned int nr_ports;
+	/* Offers a queue that came back to the oldest port without one. */
+	struct delayed_work promote;
+	/* Queues that ports gave back and that no port took since; rtnl. */
+	unsigned int nr_returned;
+	unsigned int promote_tries;
+};
+
+/* One instance is a VM's network interface; netdev_priv() of its netdev. */
+struct vsw_port {
+	struct net_device *dev;
+	struct vsw_uplink *uplink;
+	/* Stays valid until the netdev is freed, longer than @uplink. */
+	struct net_device *lower;
+	netdevice_tracker lower_tracker;
+	struct vsw_port_stats __percpu *stats;
+	/* Queue the port holds, or 0. Written under rtnl. */
+	u16 queue;
+	/* Frames to the wire wait in @held while transmit changes its ring. */
+	bool tx_holding;
+	u8 reason;
+
+	struct vmq_consumer consumer;
+	struct vsw_member member;
+	/* Entry {the port's address, untagged}; rtnl. */
+	struct vsw_entry *own;
+	/* In vsw_uplink.ports; rtnl. */
+	struct list_head node;
+	/* Its lock is taken before that of the uplink's tx queue. */
+	struct sk_buff_head held;
+};
+
+/* vsw_main.c */
+struct vsw_uplink *vsw_uplink_get(struct vmq_dev *vmq,
+				  struct netlink_ext_ack *extack);
+void vsw_uplink_put(struct vsw_uplink *up);
+
+/* vsw_port.c */
+extern struct rtnl_link_ops vsw_port_link_ops;
+extern const struct net_device_ops vsw_port_netdev_ops;
+
+int vsw_port_may_change(const struct vsw_port *port,
+			struct netlink_ext_ack *extack);
+void vsw_port_update_carrier(struct vsw_port *port);
+void vsw_port_update_mtu(struct vsw_port *port);
+
+/* vsw_queue.c */
+void vsw_queue_take(struct vsw_port *port);
+void vsw_queue_give(struct vsw_port *port);
+void vsw_queue_promote(struct work_struct *work);
+const char *vsw_queue_reason(const struct vsw_port *port);
+
+/* vsw_forward.c */
+extern const struct vmq_switch_ops vsw_forward_switch_ops;
+extern const struct vmq_consumer_ops vsw_forward_consumer_ops;
+
+netdev_tx_t vsw_forward_port_xmit(struct sk_buff *skb, struct net_device *dev);
+void vsw_forward_hold(struct vsw_port *port);
+void vsw_forward_release(struct vsw_port *port);
+
+/* vsw_fdb.c */
+struct vsw_entry *vsw_fdb_claim(struct vsw_port *port, const u8 *addr, u16 vid,
+				struct netlink_ext_ack *extack);
+void vsw_fdb_unclaim(struct vsw_port *port, struct vsw_entry *entry);
+int vsw_fdb_publish(struct vsw_port *port, struct vsw_entry *entry);
+void vsw_fdb_flush(struct vsw_port *port);
+int vsw_fdb_add(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
+		const unsigned char *addr, u16 vid, u16 flags,
+		struct netlink_ext_ack *extack);
+int vsw_fdb_del(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
+		const unsigned char *addr, u16 vid,
+		struct netlink_ext_ack *extack);
+int vsw_fdb_dump(struct sk_buff *skb, struct netlink_callback *cb,
+		 struct net_device *dev, struct net_device *filter_dev,
+		 int *idx);
+
+/* vsw_sysfs.c */
+extern const struct attribute_group vsw_sysfs_port_group;
+
+#endif /* _VSW_PRIV_H */

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A port's queue: taken when there is one, given back when the port goes. */
+#include <linux/ctype.h>
+#include <linux/rtnetlink.h>
+#include <linux/slab.h>
+#include "vsw_priv.h"
+
+/* A queue that was given back is free when the last reader of it is done. */
+#define VSW_PROMOTE_DELAY	msecs_to_jiffies(20)
+#define VSW_PROMOTE_TRIES	500
+
+static const char * const vsw_queue_reasons[] = {
+	[VSW_REASON_NONE]	= "",
+	[VSW_REASON_NO_QUEUE]	= "no free queue",
+	[VSW_REASON_NO_SLOT]	= "filter slots full",
+	[VSW_REASON_NO_MEMORY]	= "no memory",
+};
+
+const char *vsw_queue_reason(const struct vsw_port *port)
+{
+	return vsw_queue_reasons[READ_ONCE(port->reason)];
+}
+
+/* A netdev's name may hold bytes that a VM's name must not. */
+static void vsw_queue_vm_name(char *buf, size_t size, const char *name)
+{
+	char *p;
+
+	strscpy(buf, name, size);
+	for (p = buf; *p; p++)
+		if (!isascii(*p) || !isprint(*p))
+			*p = '_';
+}
+
+/*
+ * Later frames of the port use ring @to. They wait until the old ring has sent
+ * the earlier ones: two rings keep no order among each other.
+ */
+static void vsw_queue_tx_move(struct vsw_port *port, u16 to)
+{
+	bool running = netif_running(port->dev);
+
+	if (running)
+		vsw_forward_hold(port);
+	if (vmq_queue_tx_drain(port->uplink->vmq, port->queue))
+		netdev_warn(port->dev,
+			    "queue %u did not send all, frames may be reordered\n",
+			    port->queue);
+	WRITE_ONCE(port->queue, to);
+	if (running)
+		vsw_forward_release(port);
+}
+
+/* Steer every address of the port from the default queue to queue @id. */
+static int vsw_queue_steer(struct vsw_port *port, u16 id,
+			   struct netlink_ext_ack *extack)
+{
+	struct vsw_entry *entry;
+	unsigned int n = 0;
+	u32 *fids;
+	int err;
+
+	list_for_each_entry(entry, &port->member.entries, list)
+		n++;
+	fids = kcalloc(n, sizeof(*fids), GFP_KERNEL);
+	if (!fids)
+		return -ENOMEM;
+
+	n = 0;
+	list_for_each_entry(entry, &port->member.entries, list)
+		fids[n++] = entry->fid;
+	err = vmq_filter_move(port->uplink->vmq, fids, n, id, extack);
+	kfree(fids);
+	return err;
+}
+
+static enum vsw_reason vsw_queue_try_take(struct vsw_port *port)
+{
+	struct vmq_dev *vmq = port->uplink->vmq;
+	/* A port without a queue is no error: keep the refusal off the log. */
+	struct netlink_ext_ack extack = {};
+	char name[IFNAMSIZ];
+	int id, err;
+
+	vsw_queue_vm_name(name, sizeof(name), port->dev->name);
+	id = vmq_queue_allocate(vmq, name, &extack);
+	if (id < 0)
+		return VSW_REASON_NO_QUEUE;
+
+	vmq_queue_set_consumer(vmq, id, &port->consumer);
+	err = vmq_queue_commit(vmq, id, &extack);
+	if (err)
+		goto release;
+	err = vsw_queue_steer(port, id, &extack);
+	if (err)
+		goto release;
+
+	vsw_queue_tx_move(port, id);
+	if (port->uplink->nr_returned)
+		port->uplink->nr_returned--;
+	return VSW_REASON_NONE;
+
+release:
+	vmq_queue_release(vmq, id);
+	return err == -ENOSPC ? VSW_REASON_NO_SLOT : VSW_REASON_NO_MEMORY;
+}
+
+static void vsw_queue_announce(struct vsw_port *port)
+{
+	struct net_device *dev = port->dev;
+
+	sysfs_notify(&dev->dev.kobj, "vmq", "queue");
+	sysfs_notify(&dev->dev.kobj, "vmq", "reason");
+	call_netdevice_notifiers(NETDEV_CHANGEINFODATA, dev);
+}
+
+/* Without a queue the port works through the default queue; rtnl. */
+void vsw_queue_take(struct vsw_port *port)
+{
+	enum vsw_reason reason = vsw_queue_try_take(port);
+	bool changed = reason != port->reason;
+
+	WRITE_ONCE(port->reason, reason);
+	/* A new port is announced by rtnl when it is whole. */
+	if (changed && port->dev->rtnl_link_state == RTNL_LINK_INITIALIZED)
+		vsw_queue_announce(port);
+}
+
+/* For the end of a port: its netdev is closed. */
+void vsw_queue_give(struct vsw_port *port)
+{
+	struct vsw_uplink *up = port->uplink;
+	u16 id = port->queue;
+
+	if (!id)
+		return;
+
+	vsw_queue_tx_move(port, 0);
+	vmq_queue_release(up->vmq, id);
+	up->nr_returned++;
+	up->promote_tries = 0;
+	schedule_delayed_work(&up->promote, 0);
+}
+
+static struct vsw_port *vsw_queue_first_waiting(struct vsw_uplink *up)
+{
+	struct vsw_port *port;
+
+	list_for_each_entry(port, &up->ports, node)
+		if (!port->queue)
+			return port;
+	return NULL;
+}
+
+/*
+ * The oldest port without a queue gets the one that came back. That may have to
+ * wait until the old owner's readers are done with their frames.
+ */
+void vsw_queue_promote(struct work_struct *work)
+{
+	struct vsw_uplink *up = container_of(work, struct vsw_uplink,
+					     promote.work);
+	struct vsw_port *port;
+
+	/* The uplink's end waits for this work under rtnl: only try. */
+	if (!rtnl_trylock()) {
+		schedule_delayed_work(&up->promote, 1);
+		return;
+	}
+
+	port = vsw_queue_first_waiting(up);
+	if (port && up->nr_returned) {
+		vsw_queue_take(port);
+		if (up->promote_tries++ < VSW_PROMOTE_TRIES)
+			schedule_delayed_work(&up->promote, VSW_PROMOTE_DELAY);
+		else
+			up->nr_returned = 0;
+	}
+	rtnl_unlock();
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* /sys/class/net/<port>/vmq: what the port holds, and how frames came to it. */
+#include <linux/device.h>
+#include <linux/sysfs.h>
+#include "vsw_priv.h"
+
+static struct vsw_port *vsw_sysfs_port(struct device *dev)
+{
+	return netdev_priv(to_net_dev(dev));
+}
+
+static ssize_t queue_show(struct device *dev, struct device_attribute *attr,
+			  char *buf)
+{
+	u16 id = READ_ONCE(vsw_sysfs_port(dev)->queue);
+
+	return id ? sysfs_emit(buf, "%u\n", id) : sysfs_emit(buf, "none\n");
+}
+static DEVICE_ATTR_RO(queue);
+
+static ssize_t reason_show(struct device *dev, struct device_attribute *attr,
+			   char *buf)
+{
+	return sysfs_emit(buf, "%s\n", vsw_queue_reason(vsw_sysfs_port(dev)));
+}
+static DEVICE_ATTR_RO(reason);
+
+static u64 vsw_sysfs_read(const u64_stats_t *value,
+			  const struct u64_stats_sync *syncp)
+{
+	unsigned int start;
+	u64 v;
+
+	do {
+		start = u64_stats_fetch_begin(syncp);
+		v = u64_stats_read(value);
+	} while (u64_stats_fetch_retry(syncp, start));
+	return v;
+}
+
+/* The counter at @offset of the port; lives as long as its sysfs files. */
+static ssize_t vsw_sysfs_emit_port(struct device *dev, size_t offset, char *buf)
+{
+	struct vsw_port *port = vsw_sysfs_port(dev);
+	struct vsw_port_stats *stats;
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		stats = per_cpu_ptr(port->stats, cpu);
+		sum += vsw_sysfs_read((void *)stats + offset, &stats->syncp);
+	}
+	return sysfs_emit(buf, "%llu\n", sum);
+}
+
+/*
+ * The counter at @offset of the uplink's switch. That object goes before the
+ * port's files do, a grace period after the port stops being registered.
+ */
+static ssize_t vsw_sysfs_emit_switch(struct device *dev, size_t offset,
+				     char *buf)
+{
+	struct vsw_port *port = vsw_sysfs_port(dev);
+	struct vsw_switch_stats *stats;
+	u64 sum = 0;
+	int cpu;
+
+	rcu_read_lock();
+	if (READ_ONCE(port->dev->reg_state) != NETREG_REGISTERED) {
+		rcu_read_unlock();
+		return -ENODEV;
+	}
+	for_each_possible_cpu(cpu) {
+		stats = per_cpu_ptr(port->uplink->stats, cpu);
+		sum += vsw_sysfs_read((void *)stats + offset, &stats->syncp);
+	}
+	rcu_read_unlock();
+	return sysfs_emit(buf, "%llu\n", sum);
+}
+
+static ssize_t rx_queue_packets_show(struct device *dev,
+				     struct device_attribute *attr, char *buf)
+{
+	return vsw_sysfs_emit_port(dev, offsetof(struct vsw_port_stats,
+						 rx_queue_packets), buf);
+}
+static DEVICE_ATTR_RO(rx_queue_packets);
+
+static ssize_t rx_switch_packets_show(struct device *dev,
+				      struct device_attribute *attr, char *buf)
+{
+	return vsw_sysfs_emit_port(dev, offsetof(struct vsw_port_stats,
+						 rx_switch_packets), buf);
+}
+static DEVICE_ATTR_RO(rx_switch_packets);
+
+static ssize_t lookups_show(struct device *dev, struct device_attribute *attr,
+			    char *buf)
+{
+	return vsw_sysfs_emit_switch(dev, offsetof(struct vsw_switch_stats,
+						   lookups), buf);
+}
+static DEVICE_ATTR_RO(lookups);
+
+static ssize_t reflected_show(struct device *dev, struct device_attribute *attr,
+			      char *buf)
+{
+	return vsw_sysfs_emit_switch(dev, offsetof(struct vsw_switch_stats,
+						   reflected), buf);
+}
+static DEVICE_ATTR_RO(reflected);
+
+static struct attribute *vsw_sysfs_port_attrs[] = {
+	&dev_attr_queue.attr,
+	&dev_attr_reason.attr,
+	&dev_attr_rx_queue_packets.attr,
+	&dev_attr_rx_switch_packets.attr,
+	&dev_attr_lookups.attr,
+	&dev_attr_reflected.attr,
+	NULL
+};
+
+const struct attribute_group vsw_sysfs_port_group = {
+	.name = "vmq",
+	.attrs = vsw_sysfs_port_attrs,
+};

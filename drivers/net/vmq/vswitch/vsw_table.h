@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The switch's table: which port takes the frames of a {MAC, VLAN}, and which
+ * ports are in a VLAN. Knows no netdev, so that it is tested alone.
+ */
+#ifndef _VSW_TABLE_H
+#define _VSW_TABLE_H
+
+#include <linux/bitmap.h>
+#include <linux/list.h>
+#include <linux/rhashtable-types.h>
+#include <vmq/vmq.h>
+
+/* One instance is what the table knows of a port; embedded in the port. */
+struct vsw_member {
+	/* In vsw_table.members, in order of creation; RCU. */
+	struct list_head node;
+	/* Entries of this member; rtnl. */
+	struct list_head entries;
+	/* VLANs in which the member has an entry; untagged is bit 0. */
+	DECLARE_BITMAP(vlans, VLAN_N_VID);
+};
+
+/* One instance says that frames matching @match are for @member. */
+struct vsw_entry {
+	struct rhash_head node;
+	struct vmq_match match;
+	struct vsw_member *member;
+	struct list_head list;
+	u32 fid;
+	struct rcu_head rcu;
+};
+
+/* One instance is the table of one uplink. Written under rtnl, read in RCU. */
+struct vsw_table {
+	struct rhashtable hash;
+	struct list_head members;
+};
+
+int vsw_table_init(struct vsw_table *table);
+void vsw_table_fini(struct vsw_table *table);
+
+void vsw_table_member_init(struct vsw_member *member);
+void vsw_table_member_add(struct vsw_table *table, struct vsw_member *member);
+void vsw_table_member_del(struct vsw_member *member);
+
+int vsw_table_insert(struct vsw_table *table, struct vsw_entry *entry);
+void vsw_table_remove(struct vsw_table *table, struct vsw_entry *entry);
+
+struct vsw_entry *vsw_table_lookup_rcu(struct vsw_table *table,
+				       const struct vmq_match *match);
+struct vsw_member *vsw_table_next_rcu(struct vsw_table *table,
+				      struct vsw_member *prev, u16 vid,
+				      const struct vsw_member *origin);
+
+#endif /* _VSW_TABLE_H */
