@@ -70,24 +70,30 @@ give_back() {
 	done
 }
 
-# A line every 25 s while a quiet command works. with_ticker WHAT COMMAND...
+# A line every 25 s while a quiet command works, with the last line of its log.
+# with_ticker WHAT LOG COMMAND...
 with_ticker() {
-	local what=$1 ticker rc=0
+	local what=$1 log=$2 ticker rc=0
 
-	shift
-	(
-		trap 'exit 0' TERM
-		seconds=0
-		while sleep 25 & wait $!; do
-			seconds=$((seconds + 25))
-			say "still $what ($seconds s)"
-		done
-	) 9>&- &
+	shift 2
+	tick "$what" "$log" &
 	ticker=$!
-	"$@" || rc=$?
+	"$@" >"$log" 2>&1 || rc=$?
 	kill "$ticker" 2>/dev/null || :
 	wait "$ticker" 2>/dev/null || :
 	return "$rc"
+}
+
+# In the background, and gone within a second when the script is.
+tick() {
+	local seconds=0
+
+	trap 'exit 0' TERM
+	while sleep 1 && kill -0 $$ 2>/dev/null; do
+		seconds=$((seconds + 1))
+		[ $((seconds % 25)) = 0 ] || continue
+		say "still $1 ($seconds s): $(tail -n 1 "$2" | cut -c1-100)"
+	done
 }
 
 cache=$(cache_dir)
