@@ -141,7 +141,6 @@ struct vmq_queue_tx_stats {
  * @cpu: wanted CPU
  * @vm_name: user's name of the VM
  * @queue_name: user's name of the queue
- * @port_ifindex: ifindex of the port that holds the queue, or 0
  * @rx: receive counters
  * @tx: transmit counters
  */
@@ -160,7 +159,6 @@ struct vmq_queue {
 	bool cpu_auto;
 	u16 nr_filters;
 	unsigned int cpu;
-	int port_ifindex;
 	char vm_name[VMQ_NAME_LEN];
 	char queue_name[VMQ_NAME_LEN];
 

@@ -140,14 +140,16 @@ static int vmq_ethtool_add(struct vmq_dev *dev, struct ethtool_rx_flow_spec *fs)
 	int err;
 
 	why = vmq_ntuple_parse(fs, &m, &err);
-	if (!why)
-		why = vmq_match_check(&m, &err);
 	if (why)
 		return vmq_refuse(dev, NULL, err, "%s", why);
 	if (fs->ring_cookie >= dev->caps->pools)
 		return vmq_refuse(dev, NULL, -EINVAL,
 				  "there is no queue %llu, the last one is %u",
 				  fs->ring_cookie, dev->caps->pools - 1);
+	/* Before a queue is made for it: a refusal leaves no trace. */
+	err = vmq_filter_check_match(dev, &m, NULL);
+	if (err)
+		return err;
 	err = vmq_ethtool_location(dev, fs->location);
 	if (err < 0)
 		return err;

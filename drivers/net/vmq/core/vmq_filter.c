@@ -246,10 +246,8 @@ static void vmq_move_apply(struct vmq_move *mv)
 		ops->queue_hold(mv->dev, to->id);
 	for (i = 0; i < mv->n; i++)
 		vmq_move_write(mv, i);
-	if (live && ops->queue_drain(mv->dev, from->id))
-		netdev_warn(mv->dev->uplink,
-			    "queue %u did not run dry, frames may be reordered\n",
-			    from->id);
+	if (live)
+		vmq_queue_run_dry(from);
 	for (i = 0; i < mv->n; i++)
 		WRITE_ONCE(mv->filters[i]->queue, mv->to->id);
 	if (live)
@@ -307,10 +305,9 @@ static int vmq_filter_check_queue(struct vmq_queue *q, enum vmq_owner owner,
 			  "queue %u belongs to the administrator", q->id);
 }
 
-/* Everything about a new filter that can be refused before memory is needed. */
-static int vmq_filter_check(struct vmq_dev *dev, u16 id,
-			    const struct vmq_match *m, enum vmq_owner owner,
-			    struct netlink_ext_ack *extack)
+/* Can a filter with this match be added to whatever queue? */
+int vmq_filter_check_match(struct vmq_dev *dev, const struct vmq_match *m,
+			   struct netlink_ext_ack *extack)
 {
 	struct vmq_filter *other;
 	const char *why;
@@ -319,13 +316,6 @@ static int vmq_filter_check(struct vmq_dev *dev, u16 id,
 	why = vmq_match_check(m, &err);
 	if (why)
 		return vmq_refuse(dev, extack, err, "%s", why);
-	if (id >= dev->caps->pools)
-		return vmq_refuse(dev, extack, -EINVAL,
-				  "there is no queue %u, the last one is %u",
-				  id, dev->caps->pools - 1);
-	err = vmq_filter_check_queue(&dev->queues[id], owner, extack);
-	if (err)
-		return err;
 	if (vmq_filter_is_host_addr(dev, m->addr))
 		return vmq_refuse(dev, extack, -EADDRINUSE,
 				  "%pM is an address of the host", m->addr);
@@ -397,7 +387,14 @@ int vmq_filter_add_locked(struct vmq_dev *dev, u16 id,
 	int err;
 
 	lockdep_assert_held(&dev->lock);
-	err = vmq_filter_check(dev, id, m, owner, extack);
+	if (id >= dev->caps->pools)
+		return vmq_refuse(dev, extack, -EINVAL,
+				  "there is no queue %u, the last one is %u",
+				  id, dev->caps->pools - 1);
+	err = vmq_filter_check_match(dev, m, extack);
+	if (err)
+		return err;
+	err = vmq_filter_check_queue(&dev->queues[id], owner, extack);
 	if (err)
 		return err;
 	err = vmq_filter_pick_id(dev, location, &fid, extack);

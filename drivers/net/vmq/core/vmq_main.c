@@ -22,7 +22,8 @@ static void vmq_queue_init_default(struct vmq_queue *q)
 {
 	q->owner = VMQ_OWNER_ADMIN;
 	strscpy(q->vm_name, "default", sizeof(q->vm_name));
-	vmq_placement_assign(q);
+	q->cpu_auto = true;
+	q->cpu = vmq_placement_pick(q);
 	q->state = VMQ_QUEUE_RUNNING;
 }
 

@@ -43,35 +43,38 @@ static const struct cpumask *vmq_placement_candidates(struct vmq_dev *dev)
 							   cpu_online_mask;
 }
 
-/*
- * Choose the CPU of a queue that nobody pinned. Without memory for the load
- * table the queue stays where it was: a worse place is no reason to fail.
- */
-void vmq_placement_assign(struct vmq_queue *q)
+static void vmq_placement_count(const struct vmq_queue *except, u16 *load)
 {
-	struct vmq_dev *dev = q->dev;
-	struct cpumask *online;
-	unsigned int cpu;
-	u16 *load;
+	struct vmq_dev *dev = except->dev;
 	u16 i;
 
-	q->cpu_auto = true;
-	load = kcalloc(nr_cpu_ids, sizeof(*load), GFP_KERNEL);
-	online = kzalloc(cpumask_size(), GFP_KERNEL);
-	if (!load || !online)
-		goto free;
-
 	for (i = 0; i < dev->caps->pools; i++)
-		if (&dev->queues[i] != q &&
+		if (&dev->queues[i] != except &&
 		    dev->queues[i].state != VMQ_QUEUE_UNDEFINED)
 			load[dev->queues[i].cpu]++;
-	cpumask_and(online, vmq_placement_candidates(dev), cpu_online_mask);
-	cpu = vmq_placement_choose(online, load);
-	if (cpu < nr_cpu_ids)
-		WRITE_ONCE(q->cpu, cpu);
-free:
+}
+
+/*
+ * The CPU for a queue that nobody pinned. Without memory for the load table
+ * the queue stays where it is: a worse place is no reason to fail.
+ */
+unsigned int vmq_placement_pick(const struct vmq_queue *q)
+{
+	unsigned int cpu = nr_cpu_ids;
+	struct cpumask *online;
+	u16 *load;
+
+	load = kcalloc(nr_cpu_ids, sizeof(*load), GFP_KERNEL);
+	online = kzalloc(cpumask_size(), GFP_KERNEL);
+	if (load && online) {
+		vmq_placement_count(q, load);
+		cpumask_and(online, vmq_placement_candidates(q->dev),
+			    cpu_online_mask);
+		cpu = vmq_placement_choose(online, load);
+	}
 	kfree(online);
 	kfree(load);
+	return cpu < nr_cpu_ids ? cpu : q->cpu;
 }
 
 /*
@@ -81,6 +84,8 @@ free:
  */
 void vmq_placement_pin(struct vmq_queue *q)
 {
+	if (q->cpu_auto && !cpu_online(q->cpu))
+		WRITE_ONCE(q->cpu, vmq_placement_pick(q));
 	irq_set_affinity(q->irq, cpumask_of(q->cpu));
 }
 

@@ -66,7 +66,7 @@ void vmq_slot_replay(struct vmq_dev *dev, u16 queue);
 /* vmq_placement.c */
 unsigned int vmq_placement_choose(const struct cpumask *candidates,
 				  const u16 *load);
-void vmq_placement_assign(struct vmq_queue *q);
+unsigned int vmq_placement_pick(const struct vmq_queue *q);
 int vmq_placement_set(struct vmq_queue *q, unsigned int cpu);
 void vmq_placement_pin(struct vmq_queue *q);
 void vmq_placement_lock_irq(struct vmq_queue *q);
@@ -90,6 +90,7 @@ struct vmq_queue *vmq_queue_first_undefined(struct vmq_dev *dev);
 int vmq_queue_event(struct vmq_queue *q, enum vmq_queue_event event);
 int vmq_queue_up(struct vmq_queue *q);
 void vmq_queue_down(struct vmq_queue *q);
+void vmq_queue_run_dry(struct vmq_queue *q);
 void vmq_queue_freeing_work(struct work_struct *work);
 void vmq_queue_finish_freeing(struct vmq_dev *dev);
 
@@ -99,6 +100,8 @@ void vmq_filter_table_fini(struct vmq_dev *dev);
 struct vmq_filter *vmq_filter_find_rcu(const struct vmq_dev *dev,
 				       const struct vmq_match *m);
 struct vmq_filter *vmq_filter_by_id(struct vmq_dev *dev, u32 id);
+int vmq_filter_check_match(struct vmq_dev *dev, const struct vmq_match *m,
+			   struct netlink_ext_ack *extack);
 int vmq_filter_add_locked(struct vmq_dev *dev, u16 id,
 			  const struct vmq_match *m, enum vmq_owner owner,
 			  u32 location, struct netlink_ext_ack *extack);

@@ -70,6 +70,15 @@ void vmq_queue_down(struct vmq_queue *q)
 	vmq_placement_unlock_irq(q);
 }
 
+/* Wait until what the ring holds now is delivered. */
+void vmq_queue_run_dry(struct vmq_queue *q)
+{
+	if (q->dev->ops->queue_drain(q->dev, q->id))
+		netdev_warn(q->dev->uplink,
+			    "queue %u did not run dry, frames may be reordered\n",
+			    q->id);
+}
+
 struct vmq_queue *vmq_queue_first_undefined(struct vmq_dev *dev)
 {
 	u16 i;
@@ -105,8 +114,8 @@ int vmq_queue_allocate_locked(struct vmq_queue *q, enum vmq_owner owner,
 
 	vmq_queue_set_names(q, vm_name);
 	q->owner = owner;
-	q->port_ifindex = 0;
-	vmq_placement_assign(q);
+	q->cpu_auto = true;
+	WRITE_ONCE(q->cpu, vmq_placement_pick(q));
 	err = vmq_queue_event(q, VMQ_EVENT_ALLOCATE);
 	WARN_ON_ONCE(err);
 	return err;
@@ -161,7 +170,7 @@ int vmq_queue_commit_locked(struct vmq_queue *q, enum vmq_owner owner,
 	 */
 	dev->ops->queue_hold(dev, q->id);
 	vmq_slot_replay(dev, q->id);
-	dev->ops->queue_drain(dev, 0);
+	vmq_queue_run_dry(&dev->queues[0]);
 	dev->ops->queue_release(dev, q->id);
 	return 0;
 }
@@ -222,12 +231,18 @@ void vmq_queue_freeing_work(struct work_struct *work)
 	bool again = false;
 	u16 i;
 
+	/*
+	 * An announcement uses the queue's sysfs directory, which unregistering
+	 * removes with rtnl held.
+	 */
+	rtnl_lock();
 	mutex_lock(&dev->lock);
 	for (i = 1; i < dev->caps->pools; i++)
 		if (dev->queues[i].state == VMQ_QUEUE_FREEING &&
 		    !vmq_queue_try_return(&dev->queues[i]))
 			again = true;
 	mutex_unlock(&dev->lock);
+	rtnl_unlock();
 	if (again)
 		schedule_delayed_work(&dev->freeing, VMQ_FREEING_POLL);
 }
@@ -304,7 +319,6 @@ void vmq_queue_set_consumer(struct vmq_dev *dev, u16 id,
 	ASSERT_RTNL();
 	mutex_lock(&dev->lock);
 	old = rcu_replace_pointer(q->consumer, c, lockdep_is_held(&dev->lock));
-	WRITE_ONCE(q->port_ifindex, c ? c->dev->ifindex : 0);
 	mutex_unlock(&dev->lock);
 	if (old)
 		synchronize_net();

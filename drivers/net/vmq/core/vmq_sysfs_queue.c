@@ -209,17 +209,16 @@ static ssize_t vmq_cpu_show(struct netdev_rx_queue *rxq, char *buf)
 
 static int vmq_cpu_write(struct vmq_queue *q, const char *word)
 {
+	bool cpu_auto = !strcmp(word, "auto");
 	unsigned int cpu;
 	int err;
 
 	err = vmq_queue_check_set(q);
 	if (err)
 		return err;
-	if (!strcmp(word, "auto")) {
-		q->cpu_auto = true;
-		return 0;
-	}
-	if (kstrtouint(word, 10, &cpu))
+	if (cpu_auto)
+		cpu = vmq_placement_pick(q);
+	else if (kstrtouint(word, 10, &cpu))
 		return vmq_refuse(q->dev, NULL, -EINVAL,
 				  "cpu takes the number of a CPU, or auto");
 	if (cpu >= nr_cpu_ids || !cpu_online(cpu))
@@ -230,7 +229,7 @@ static int vmq_cpu_write(struct vmq_queue *q, const char *word)
 		return vmq_refuse(q->dev, NULL, err,
 				  "the interrupt of queue %u cannot go to CPU %u",
 				  q->id, cpu);
-	q->cpu_auto = false;
+	q->cpu_auto = cpu_auto;
 	return 0;
 }
 
