@@ -65,15 +65,14 @@ GRACE = 60
 TIMER_STALL = "Possible timer handling issue"
 
 SPLAT = re.compile(
-    r"Kernel panic|Oops\b|\bBUG\b|kernel BUG at|WARNING: |cut here \]|Call Trace:|KASAN:|KFENCE:|KCSAN:|UBSAN:"
-    r"|general protection fault|unable to handle|invalid opcode|stack segment|double fault|Bad page|bad: scheduling"
+    r"Kernel panic|Oops:|BUG: |kernel BUG at|WARNING: |cut here \]|Call Trace:|KASAN:|KFENCE:|KCSAN:|UBSAN:"
+    r"|general protection fault|unable to handle|invalid opcode|stack segment|double fault|Bad page|[Bb]ad: scheduling"
     r"|scheduling while atomic|sleeping function called|soft lockup|hard LOCKUP|INFO: task .* blocked"
     r"|rcu.*(?:stall|self-detected)|suspicious RCU|INFO: trying to register non-static key|inconsistent lock"
-    r"|possible (?:recursive|circular|irq)|held lock freed|locks? held|DEBUG_LOCKS_WARN_ON|lockdep|ODEBUG:|refcount_t:"
+    r"|possible (?:recursive|circular|irq)|held lock freed|locks? held|DEBUG_LOCKS_WARN_ON|INFO: lockdep|ODEBUG:|refcount_t:"
     r"|list_(?:add|del) corruption|DMA-API: (?!preallocated|debugging|dumping)|kmemleak: \d+ new|NETDEV WATCHDOG"
     r"|transmit queue \d+ timed out|waiting for \S+ to become free|page_pool.*stalled|nobody cared"
-    r"|Failed to release memory|still in use|Trying to vfree|objects remaining",
-    re.IGNORECASE,
+    r"|Failed to release memory|still in use|Trying to vfree|[Oo]bjects remaining"
 )
 
 
@@ -511,6 +510,8 @@ class Guest:
         return f"guest {self.name}: {why}\nconsole log: {self.console_log}\n--- its last lines\n{tail}"
 
     def _log(self, line):
+        if self.process is None:
+            raise GuestError(f"guest {self.name} is not running")
         with open(self.logs + "/commands.log", "a") as f:
             f.write(time.strftime("%H:%M:%S ") + line + "\n")
 

@@ -1,0 +1,382 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How a test run is chosen, shown and judged.
+
+Environment: T (a scenario such as A12, or part of a test's name), SUITE (a
+folder of tests/e2e or tests), KERNEL (stock or debug: everything on that one),
+FULL=1 (every loop at its full count). Last line of a run: "N passed, N failed,
+N skipped"; errors count as failed.
+
+For tests: fixtures link_guest, one_guest (tests/vm/topology.py), guests shared
+by the tests of a run, rebooted after a failure or for @pytest.mark.fresh; boot
+(a function that boots a guest of the test's own); count (the number of rounds:
+count(10000) is 500 in the short form); kernel (its name). All of these fail
+the test on a kernel complaint. Markers: scenario("A12"), kernel("debug"), fresh.
+The first line of a test's docstring says what it does and is printed.
+"""
+
+import atexit
+import os
+import shutil
+import threading
+import time
+
+import pytest
+
+from tests.vm import guest as vm
+from tests.vm import topology
+
+TESTS = os.path.dirname(os.path.abspath(__file__))
+# Order of running, and minutes that the short form may take.
+BUDGETS = {
+    "lint": 1,
+    "vm": 3,
+    "kunit": 2,
+    "link": 4,
+    "queues": 4,
+    "placement": 2,
+    "vswitch": 3,
+    "consumers": 2,
+    "bench": 2,
+}
+SHORT_FORM = 20
+SHORT_LEAST = 10
+HEARTBEAT = 25
+# Guests kept running at the same time: 1 to 2 GiB each.
+GUESTS_MAX = 2
+RUNS_KEPT = 20
+
+FULL = os.environ.get("FULL", "") not in ("", "0")
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def suite_of(item):
+    """tests/e2e/link/test_x.py and tests/lint/test_x.py: the folder's name."""
+    parts = os.path.relpath(str(item.path), TESTS).split(os.sep)
+    return parts[1] if parts[0] == "e2e" else parts[0]
+
+
+def kernel_of(item):
+    marker = item.get_closest_marker("kernel")
+    return os.environ.get("KERNEL") or (marker.args[0] if marker else "stock")
+
+
+def scenarios_of(item):
+    return [s for m in item.iter_markers("scenario") for s in m.args]
+
+
+def read_expected_skips():
+    """Lines "NODEID | REASON": the only skips a run may have."""
+    expected = {}
+    with open(os.path.join(TESTS, "expected-skips.txt")) as f:
+        for line in f:
+            line = line.strip()
+            if line and not line.startswith("#"):
+                nodeid, _, reason = line.partition("|")
+                expected[nodeid.strip()] = reason.strip()
+    return expected
+
+
+class Run:
+    """What happened so far."""
+
+    def __init__(self):
+        self.outcome = {}
+        self.reason = {}
+        self.items = {}
+        self.selected_all = True
+        self.problems = []
+        self.times = {}
+        self.current = None
+        self.started = 0
+        self.suite_started = time.monotonic()
+
+    def heartbeat(self):
+        while True:
+            time.sleep(1)
+            current, spent = self.current, int(time.monotonic() - self.started)
+            if current and spent and spent % HEARTBEAT == 0:
+                say(f"    ... {current} runs for {spent} s")
+
+    def note(self, report):
+        """The worst phase is the test's outcome."""
+        old = self.outcome.get(report.nodeid)
+        if report.failed:
+            self.outcome[report.nodeid] = "failed"
+        elif report.skipped and old != "failed":
+            self.outcome[report.nodeid] = "skipped"
+            where = report.longrepr
+            self.reason[report.nodeid] = where[2] if isinstance(where, tuple) else str(where)
+        elif report.when == "call" and old is None:
+            self.outcome[report.nodeid] = "passed"
+
+    def judge_skips(self):
+        expected = read_expected_skips()
+        for nodeid, outcome in self.outcome.items():
+            if outcome == "skipped":
+                wanted = expected.get(nodeid)
+                if wanted is None or wanted not in self.reason[nodeid]:
+                    self.fail(nodeid, f"skipped, but not in expected-skips.txt: {self.reason[nodeid]}")
+            elif outcome == "passed" and nodeid in expected:
+                self.fail(nodeid, "passed, but expected-skips.txt lists it: take it out")
+        if self.selected_all:
+            for nodeid in expected.keys() - self.items.keys():
+                self.fail(nodeid, "is in expected-skips.txt, but there is no such test")
+
+    def fail(self, nodeid, why):
+        self.outcome[nodeid] = "failed"
+        self.problems.append(f"{nodeid}: {why}")
+
+    def number(self, outcome):
+        return list(self.outcome.values()).count(outcome)
+
+
+run = Run()
+
+
+class Pool:
+    """The shared guests, by topology and kernel; the least used one makes room."""
+
+    def __init__(self):
+        self.guests = {}
+
+    def get(self, name, kernel, fresh):
+        key = (name, kernel)
+        guest = self.guests.pop(key, None)
+        if guest and (fresh or guest.failed or not guest.alive):
+            guest.stop()
+            guest = None
+        if not guest:
+            while len(self.guests) >= GUESTS_MAX:
+                self.guests.pop(next(iter(self.guests))).stop()
+            guest = boot_guest(kernel=kernel, name=name, **topology.TOPOLOGIES[name])
+            try:
+                topology.prepare(guest, name)
+            except BaseException:
+                guest.failed = True
+                guest.stop()
+                raise
+        self.guests[key] = guest
+        return guest
+
+    def stop(self):
+        while self.guests:
+            self.guests.popitem()[1].stop()
+
+
+pool = Pool()
+
+
+def boot_guest(**options):
+    began = time.monotonic()
+    guest = vm.Guest(**options).start()
+    took = time.monotonic() - began
+    say(f"    booted {guest.name} ({guest.kind} kernel, {guest.smp} CPUs, {guest.mem} MiB) in {took:.0f} s")
+    return guest
+
+
+# Choosing
+
+
+def pytest_collection_modifyitems(config, items):
+    suite, text, kernel = (os.environ.get(k, "") for k in ("SUITE", "T", "KERNEL"))
+    known = {suite_of(i) for i in items}
+    if suite and suite not in known:
+        raise pytest.UsageError(f"SUITE={suite}: no such suite; there are {', '.join(sorted(known))}")
+    if kernel not in ("", "stock", "debug"):
+        raise pytest.UsageError(f"KERNEL={kernel}: it is stock or debug")
+    run.items = {i.nodeid: i for i in items}
+
+    def wanted(item):
+        if suite and suite_of(item) != suite:
+            return False
+        return not text or text in scenarios_of(item) or text.lower() in item.nodeid.lower()
+
+    order = list(BUDGETS)
+    chosen = [i for i in items if wanted(i)]
+    # Suites in order; within one, a kernel's tests stand together.
+    rank = {s: order.index(s) if s in order else len(order) for s in known}
+    chosen.sort(key=lambda i: (rank[suite_of(i)], suite_of(i), kernel_of(i) == "debug"))
+    left_out = [i for i in items if i not in chosen]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+    run.selected_all = not (suite or text)
+    items[:] = chosen
+
+
+# Showing
+
+
+def pytest_sessionstart(session):
+    remove_old_runs()
+    threading.Thread(target=run.heartbeat, daemon=True).start()
+
+
+def pytest_runtest_logstart(nodeid, location):
+    item = run.items[nodeid]
+    suite = suite_of(item)
+    if suite not in run.times:
+        end_suite()
+        run.times[suite] = None
+        run.suite_started = time.monotonic()
+        say(f"== {suite}")
+    doc = (item.function.__doc__ or "").strip().splitlines() if hasattr(item, "function") else []
+    scenarios = " ".join(scenarios_of(item))
+    about = f" [{scenarios}]" if scenarios else ""
+    say(f"{item.name}{about}: {doc[0] if doc else ''}".rstrip(": "))
+    run.current, run.started = item.name, time.monotonic()
+
+
+def pytest_runtest_logreport(report):
+    run.note(report)
+
+
+def pytest_runtest_logfinish(nodeid, location):
+    run.current = None
+    outcome = run.outcome.get(nodeid, "failed")
+    reason = f": {run.reason[nodeid]}" if outcome == "skipped" else ""
+    say(f"    {outcome} in {time.monotonic() - run.started:.1f} s{reason}")
+
+
+def pytest_report_teststatus(report, config):
+    """pytest's own marks are left out; the categories make its summary."""
+    if report.failed:
+        return ("failed" if report.when == "call" else "error"), "", ""
+    return report.outcome, "", ""
+
+
+def pytest_collectreport(report):
+    if report.failed:
+        run.outcome[report.nodeid] = "failed"
+
+
+def end_suite():
+    for suite, minutes in run.times.items():
+        if minutes is None:
+            run.times[suite] = minutes = (time.monotonic() - run.suite_started) / 60
+            budget = BUDGETS.get(suite)
+            over = budget and minutes > budget and not FULL
+            say(f"== {suite}: {minutes:.1f} min" + (f", OVER its budget of {budget} min" if over else ""))
+
+
+# Judging
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_sessionfinish(session, exitstatus):
+    run.current = None
+    pool.stop()
+    end_suite()
+    run.judge_skips()
+    if run.number("failed") and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if not run.number("passed") and session.exitstatus == pytest.ExitCode.OK:
+        run.problems.append("nothing was tested")
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+    yield
+    for problem in run.problems:
+        say(problem)
+    say_scenarios()
+    finish_logs(session.exitstatus)
+    # After whatever pytest, its plugins and other exit handlers still print.
+    atexit.register(
+        lambda: say(f"{run.number('passed')} passed, {run.number('failed')} failed, {run.number('skipped')} skipped")
+    )
+
+
+def say_scenarios():
+    """A scenario is proven if all tests of it that ran passed."""
+    verdict = {}
+    for nodeid, outcome in run.outcome.items():
+        for scenario in scenarios_of(run.items[nodeid]) if nodeid in run.items else []:
+            verdict[scenario] = verdict.get(scenario, True) and outcome == "passed"
+    names = sorted(verdict, key=lambda s: (s.rstrip("0123456789"), int("0" + s.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))))
+    say("scenarios proven: " + (" ".join(s for s in names if verdict[s]) or "none"))
+    if not all(verdict.values()):
+        say("scenarios NOT proven: " + " ".join(s for s in names if not verdict[s]))
+
+
+def finish_logs(status):
+    if not vm.runs_dir.cache_info().currsize:
+        return
+    logs = vm.runs_dir()
+    if status == pytest.ExitCode.OK:
+        shutil.rmtree(logs, ignore_errors=True)
+    elif os.path.isdir(logs):
+        say(f"logs: {logs}")
+
+
+def remove_old_runs():
+    """Logs of failed runs do not pile up; a running run's stay."""
+    base = os.path.join(vm.cache_dir(), "runs")
+    names = sorted(os.listdir(base)) if os.path.isdir(base) else []
+    for name in names[:-RUNS_KEPT]:
+        if not os.path.exists("/proc/" + name.rpartition("-")[2]):
+            shutil.rmtree(os.path.join(base, name), ignore_errors=True)
+
+
+# Fixtures
+
+
+@pytest.fixture
+def kernel(request):
+    """Name of the kernel this test is for."""
+    return kernel_of(request.node)
+
+
+@pytest.fixture
+def count():
+    """count(n_full): rounds to do in this run; prints them."""
+
+    def rounds(n_full):
+        n = n_full if FULL else max(SHORT_LEAST, n_full // SHORT_FORM)
+        say(f"    count: {n}" + ("" if FULL else f" (short form of {n_full})"))
+        return n
+
+    return rounds
+
+
+def shared_guest(request, name):
+    guest = pool.get(name, kernel_of(request.node), request.node.get_closest_marker("fresh") is not None)
+    guest.check_console()
+    guest.mark(request.node.name)
+    failed_before = request.session.testsfailed
+    yield guest
+    # What a failed test left behind must not fail the next one.
+    guest.failed |= request.session.testsfailed != failed_before
+    guest.check_console()
+
+
+@pytest.fixture
+def link_guest(request):
+    yield from shared_guest(request, "link")
+
+
+@pytest.fixture
+def one_guest(request):
+    yield from shared_guest(request, "one")
+
+
+@pytest.fixture
+def boot(request):
+    """boot(nics=[...], ...): a running Guest on the test's kernel for this test alone."""
+    guests = []
+
+    def start(**options):
+        options.setdefault("kernel", kernel_of(request.node))
+        guests.append(boot_guest(**options))
+        return guests[-1]
+
+    failed_before = request.session.testsfailed
+    yield start
+    failed = request.session.testsfailed != failed_before
+    try:
+        for guest in guests:
+            guest.failed |= failed
+            if guest.alive:
+                guest.check_console()
+    finally:
+        for guest in guests:
+            guest.stop()

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The harness itself: what it says happened in a guest did happen."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.vm import guest as vm
+from tests.vm import topology
+from tests.vm.guest import CommandFailed, Guest, GuestDied, GuestError, GuestTimeout, Splat
+
+
+def test_commands(one_guest):
+    """Status, output, environment and input of commands come back as they were."""
+    g = one_guest
+    r = g.run("echo out; echo err >&2; exit 3", check=False)
+    assert (r.rc, r.stdout, r.stderr) == (3, "out\n", "err\n")
+    with pytest.raises(CommandFailed, match="status 3"):
+        g.run("exit 3")
+    assert g.run("echo $WORD; cat", env={"WORD": "a b"}, stdin="given").stdout == "a b\ngiven"
+    assert g.run("kill -9 $$", check=False).rc == -signal.SIGKILL
+    assert len(g.run("head -c 3000000 /dev/zero | tr '\\0' x").stdout) == 3000000
+    # A child left in the background must not keep run() waiting.
+    began = time.monotonic()
+    g.run("sleep 1000 &")
+    assert time.monotonic() - began < 30
+    g.run("pkill -x sleep")
+
+
+def test_timeout(one_guest):
+    """A command over its time is killed with its children, and says so."""
+    with pytest.raises(GuestTimeout, match="not over after 2 s"):
+        one_guest.run("echo before; sleep 4321 & wait", timeout=2)
+    assert one_guest.run("pgrep -f 'sleep 4321' | grep -vx $$", check=False).stdout == ""
+
+
+def test_background(one_guest):
+    """Background commands stream their output, run side by side and can be killed."""
+    g = one_guest
+    jobs = [g.spawn(f"echo started {i}; exec sleep {300 + i}") for i in range(3)]
+    wait_for(lambda: all("started" in j.stdout for j in jobs))
+    assert [j.stdout for j in jobs] == [f"started {i}\n" for i in range(3)]
+    assert [j.poll() for j in jobs] == [None, None, None]
+    assert jobs[1].stop() == -signal.SIGTERM
+    assert [j.poll() for j in jobs] == [None, -signal.SIGTERM, None]
+    jobs[0].kill(signal.SIGKILL)
+    assert jobs[0].wait(30) == -signal.SIGKILL
+    jobs[2].stop()
+    assert g.spawn("exit 7").wait(30) == 7
+    assert g.spawn("echo oops >&2; false").wait(30) == 1
+
+
+def test_files(one_guest):
+    """put, get and the shared directory carry bytes unchanged, both ways."""
+    g = one_guest
+    data = os.urandom(1 << 20)
+    g.put("/tmp/some/where", data, 0o700)
+    assert g.get("/tmp/some/where") == data
+    g.run("test -x /tmp/some/where && cp /tmp/some/where /run/out/back")
+    with open(g.shared + "/back", "rb") as f:
+        assert f.read() == data
+    with open(g.shared + "/there", "wb") as f:
+        f.write(data[::-1])
+    assert g.get("/run/out/there") == data[::-1]
+    with pytest.raises(GuestError, match="FileNotFoundError"):
+        g.get("/no/such/file")
+
+
+def test_guest_environment(one_guest):
+    """The guest has the kernel's modules, the file systems tests look at, its CPUs and no network."""
+    g = one_guest
+    for path in ("/sys/kernel/debug/block", "/sys/kernel/tracing/events", "/sys/fs/cgroup/cgroup.procs"):
+        g.run(f"test -e {path}")
+    assert g.out("nproc") == "4"
+    assert g.out("uname -r") == g.release
+    assert g.out("ls /lib/modules/$(uname -r)/modules.dep")
+    assert g.out("echo <(true)").startswith("/dev/fd/")
+    assert g.out("ls /sys/class/net") == "lo"
+    # The host's files are seen, and cannot be changed.
+    g.run(f"grep -q SPDX {vm.HERE}/guest.py && echo changed >{vm.HERE}/changed")
+    assert not os.path.exists(vm.HERE + "/changed")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "WARNING: CPU: 0 PID: 1 at drivers/x.c:1 f+0x1/0x2",
+        "BUG: KASAN: slab-use-after-free in f+0x1/0x2",
+        "BUG: kernel NULL pointer dereference, address: 0000000000000000",
+        "Oops: 0000 [#1] PREEMPT SMP",
+        "UBSAN: array-index-out-of-bounds in x.c:1:2",
+        "WARNING: possible circular locking dependency detected",
+        "DMA-API: vmq_igb 0000:01:00.0: device driver failed to check map error",
+        "INFO: task modprobe:42 blocked for more than 120 seconds.",
+        "rcu: INFO: rcu_preempt self-detected stall on CPU",
+        "unregister_netdevice: waiting for vm1 to become free. Usage count = 2",
+        "refcount_t: underflow; use-after-free.",
+        "vmq_igb 0000:01:00.0 eth0: NETDEV WATCHDOG: CPU: 1: transmit queue 0 timed out 5000 ms",
+        "page_pool_release_retry() stalled pool shutdown: id 7, 1 inflight 60 sec",
+    ],
+)
+def test_splat_line_is_found(one_guest, line):
+    """A line of this kind on the console is found once, and forgiven when allowed."""
+    g = one_guest
+    write = f"echo '<4>{line}' >/dev/kmsg"
+    with g.allow(re.escape(line)):
+        g.run(write)
+    g.check_console()
+    g.run(write)
+    with pytest.raises(Splat, match=re.escape(g.console_log)):
+        g.check_console()
+    g.failed = False
+    g.check_console()
+
+
+def test_harmless_lines(one_guest):
+    """What a healthy kernel says is no splat."""
+    lines = ["e1000: link is up", "debugging is on", "warning: deprecated", "vmq_igb: 8 queues, MAC 52:54:00:00:01:01"]
+    one_guest.run("; ".join(f"echo '<4>{line}' >/dev/kmsg" for line in lines))
+    one_guest.check_console()
+
+
+def test_panic(boot):
+    """A panic raises at once, with the console log's name and last lines."""
+    g = boot(name="panic")
+    began = time.monotonic()
+    with pytest.raises(GuestDied) as e:
+        g.run("echo c >/proc/sysrq-trigger", timeout=300)
+    assert time.monotonic() - began < 60
+    assert g.console_log in str(e.value) and "sysrq triggered crash" in str(e.value)
+    assert not g.alive
+    with pytest.raises(GuestDied):
+        g.run("true")
+    with pytest.raises(Splat):
+        g.check_console()
+    g.stop()
+    assert os.path.exists(g.console_log)
+    g.failed = False
+
+
+def test_killed_parent(kernel):
+    """A parent killed by SIGKILL leaves no QEMU, no socket and no directory."""
+    program = (
+        "from tests.vm.guest import Guest\n"
+        f"g = Guest(kernel={kernel!r}, nics=[{{'wire': 'dgram'}}], name='orphan')\n"
+        "g._launch()\n"
+        "print(g.process.pid, g.private, flush=True)\n"
+        "import time; time.sleep(600)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-B", "-c", program], cwd=vm.TOP, stdout=subprocess.PIPE, text=True)
+    try:
+        guard, private = parent.stdout.readline().split()
+        qemu = children(guard)
+        assert len(qemu) == 1
+        wait_for(lambda: os.path.exists(private + "/q0"))
+        assert os.path.exists(private + "/q0")
+    finally:
+        parent.kill()
+        parent.wait()
+    wait_for(lambda: not (os.path.exists(private) or alive(guard) or alive(qemu[0])))
+    assert not os.path.exists(private)
+    assert not alive(guard)
+    assert not alive(qemu[0])
+
+
+def test_killed_guard(boot):
+    """QEMU does not outlive its guard either, and the guest counts as dead."""
+    g = boot(name="unguarded")
+    qemu = children(g.process.pid)[0]
+    g.process.kill()
+    with pytest.raises(GuestDied):
+        g.run("true")
+    wait_for(lambda: not alive(qemu))
+    assert not alive(qemu)
+    g.stop()
+    assert not os.path.exists(g.private)
+    g.failed = False
+
+
+def test_stop_leaves_nothing(boot):
+    """stop() ends QEMU, removes its sockets and, when nothing failed, its logs."""
+    g = boot(name="stopped", nics=[topology.HOST])
+    qemu, private = children(g.process.pid)[0], g.private
+    g.stop()
+    g.stop()
+    assert not alive(qemu) and not os.path.exists(private) and not os.path.exists(g.logs)
+    with pytest.raises(GuestError, match="not running"):
+        g.run("true")
+
+
+def wait_for(true, seconds=30):
+    """Until true() is, or the time is over (what is asserted next fails then)."""
+    end = time.monotonic() + seconds
+    while not true() and time.monotonic() < end:
+        time.sleep(0.05)
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        return f.read().split()
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
