@@ -105,6 +105,18 @@ static void vsw_uplink_kill_ports(struct vsw_uplink *up)
 	unregister_netdevice_many(&kill);
 }
 
+/*
+ * Asked before every address change. The ndo asks again, since it is reached by
+ * other ways too, but only here is there an extack for the reason.
+ */
+static int vsw_main_pre_changeaddr(struct net_device *dev, void *ptr)
+{
+	if (dev->netdev_ops != &vsw_port_netdev_ops)
+		return NOTIFY_DONE;
+	return notifier_from_errno(vsw_port_may_change(netdev_priv(dev),
+				netdev_notifier_info_to_extack(ptr)));
+}
+
 static int vsw_main_event(struct notifier_block *nb, unsigned long event,
 			  void *ptr)
 {
@@ -112,6 +124,8 @@ static int vsw_main_event(struct notifier_block *nb, unsigned long event,
 	struct vsw_uplink *up = vsw_uplink_find(dev);
 	struct vsw_port *port;
 
+	if (event == NETDEV_PRE_CHANGEADDR)
+		return vsw_main_pre_changeaddr(dev, ptr);
 	if (!up)
 		return NOTIFY_DONE;
 
