@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the files of vmq_igb share. */
+#ifndef _IGBQ_H
+#define _IGBQ_H
+
+#include <linux/bpf.h>
+#include <linux/completion.h>
+#include <linux/mm.h>
+#include <linux/netdevice.h>
+#include <linux/pci.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/u64_stats_sync.h>
+#include <linux/workqueue.h>
+#include <vmq/hw.h>
+#include "igbq_desc.h"
+
+struct page_pool;
+
+/* Vector 0 serves link and errors, vector n + 1 serves queue n. */
+#define IGBQ_VEC_OTHER		0
+#define IGBQ_VEC_QUEUE(id)	((id) + 1)
+
+/* A transmit ring must hold two of the longest frames to be woken at all. */
+#define IGBQ_RX_RING_MIN	64
+#define IGBQ_TX_RING_MIN	128
+#define IGBQ_RING_MAX		4096
+#define IGBQ_RING_DEFAULT	512
+
+/* Frames up to 9.5 KB fit the packet buffers (82576 DS 1.3). */
+#define IGBQ_MTU_MAX		9216
+/* Room for two VLAN tags: a service tag comes on top of the MTU. */
+#define IGBQ_FRAME_OVERHEAD	(ETH_HLEN + 2 * VLAN_HLEN + ETH_FCS_LEN)
+
+#define IGBQ_RX_USECS_DEFAULT	20
+#define IGBQ_RX_USECS_MAX	8191
+
+/*
+ * One page a buffer: headroom for XDP, what the NIC fills, and the skb's shared
+ * info, which needs at most a quarter of a page. The NIC counts in kilobytes.
+ */
+#define IGBQ_RX_HEADROOM	XDP_PACKET_HEADROOM
+#define IGBQ_RX_BUF_LEN		3072
+#define IGBQ_RX_POOL_SIZE	1024
+
+/*
+ * Longest transmit frame in descriptors: data, and a context. Longer ones are
+ * linearised.
+ */
+#define IGBQ_TX_FRAME_DESCS	40
+#define IGBQ_TX_STOP		(IGBQ_TX_FRAME_DESCS + 1)
+#define IGBQ_TX_WAKE		(2 * IGBQ_TX_STOP)
+
+enum igbq_ivar_layout {
+	/* queue n and n + 8 share register n (82576) */
+	IGBQ_IVAR_COLUMNS,
+	/* queues 2n and 2n + 1 share register n (82580, I350) */
+	IGBQ_IVAR_ROWS,
+};
+
+/**
+ * struct igbq_chip - what differs between the members of the family
+ * @name: for messages
+ * @caps: for the core
+ * @rings: receive rings, and transmit rings, of the whole chip
+ * @ivar: how queues map to IVAR registers
+ * @strip: register with the STRVLAN and STRCRC bits of pool 0
+ * @strip_stride: distance to that of the next pool
+ * @strip_in_vmolr: @strip is VMOLR, whose other bits must be kept
+ * @has_rplolr: replicated frames have strip bits of their own
+ * @loopback: register of the local switch, or 0
+ * @dtxctl: bits that DTXCTL needs for VLAN insertion
+ */
+struct igbq_chip {
+	const char *name;
+	struct vmq_hw_caps caps;
+	u8 rings;
+	enum igbq_ivar_layout ivar;
+	u32 strip;
+	u32 strip_stride;
+	bool strip_in_vmolr;
+	bool has_rplolr;
+	u32 loopback;
+	u32 dtxctl;
+};
+
+/**
+ * struct igbq_ring_mem - memory of one ring; replaced when the size changes
+ * @desc: descriptors, coherent
+ * @dma: their bus address
+ * @bufs: what software remembers for each descriptor
+ * @count: descriptors, a power of two
+ */
+struct igbq_ring_mem {
+	void *desc;
+	dma_addr_t dma;
+	void *bufs;
+	u32 count;
+};
+
+/**
+ * struct igbq_rx_ring - receive ring; counters run freely, masked by the size
+ * @mem: descriptors and pages
+ * @pool: where the pages come from; outlives a stop, so that pages which
+ *	readers still hold can be counted
+ * @posted: descriptors given to the NIC
+ * @rung: what the NIC was told of @posted; under igbq_drain.lock
+ * @cleaned: descriptors taken back
+ * @skb: a frame of which the last descriptor did not come yet
+ * @skb_descs: descriptors of that frame so far, or of the one being discarded
+ * @discard: drop everything up to the end of the current frame
+ * @alloc_fail: polls that found no memory for new buffers
+ * @bad: frames that came with an error, or did not fit
+ */
+struct igbq_rx_ring {
+	struct igbq_ring_mem mem;
+	struct page_pool *pool;
+	u32 posted;
+	u32 rung;
+	u32 cleaned;
+	struct sk_buff *skb;
+	u32 skb_descs;
+	bool discard;
+	unsigned long alloc_fail;
+	unsigned long bad;
+};
+
+/**
+ * struct igbq_tx_buf - what software remembers for one transmit descriptor
+ * @skb: in the first descriptor of a frame only
+ * @last: position of the frame's last descriptor; with @skb only
+ * @bytes: bytes on the wire, as told to BQL; with @skb only
+ * @dma: mapped address
+ * @len: mapped bytes, 0 when nothing is mapped
+ * @paged: mapped by dma_map_page()
+ */
+struct igbq_tx_buf {
+	struct sk_buff *skb;
+	u32 last;
+	u32 bytes;
+	dma_addr_t dma;
+	u32 len;
+	bool paged;
+};
+
+/**
+ * struct igbq_tx_ring - transmit ring; counters run freely, masked by the size
+ * @mem: descriptors and buffers
+ * @on: frames may be posted; under the lock of the tx queue
+ * @posted: descriptors filled; written under the lock of the tx queue
+ * @rung: what the NIC was told of them; under the lock of the tx queue
+ * @stops: how often the ring was found full; under the lock of the tx queue
+ * @cleaned: descriptors completed; written by the poll
+ */
+struct igbq_tx_ring {
+	struct igbq_ring_mem mem;
+	bool on;
+	u32 posted;
+	u32 rung;
+	unsigned long stops;
+	u32 cleaned ____cacheline_aligned_in_smp;
+};
+
+enum igbq_drain_stage {
+	IGBQ_DRAIN_IDLE,
+	/* a waiter wants every descriptor before the mark delivered */
+	IGBQ_DRAIN_ARMED,
+	/* delivered; what GRO held is on its way with the end of the poll */
+	IGBQ_DRAIN_FLUSHED,
+};
+
+/**
+ * struct igbq_drain - a wait for the poll to get past a point of the ring
+ * @lock: protects the fields, and ties the doorbell to @cleaned: the NIC's head
+ *	is never a whole ring ahead of what @cleaned says
+ * @stage: enum igbq_drain_stage
+ * @mark: position in the ring
+ * @cleaned: igbq_rx_ring.cleaned as of the last poll's end
+ * @delivered: the same without the descriptors of an unfinished frame
+ * @done: the wait is over
+ */
+struct igbq_drain {
+	spinlock_t lock;
+	u8 stage;
+	u32 mark;
+	u32 cleaned;
+	u32 delivered;
+	struct completion done;
+};
+
+/**
+ * struct igbq_queue - the backend's half of a queue
+ * @nic: device it is part of
+ * @vq: the core's half
+ * @txq: the uplink's transmit queue of the same number
+ * @napi: polls both rings
+ * @rx: receive ring
+ * @tx: transmit ring
+ * @drain: waiters for the receive ring
+ * @id: number, also of pool and rings
+ * @irq: Linux interrupt number
+ * @allocated: has memory; under rtnl
+ * @running: rings and interrupt live; under rtnl
+ * @held: the poll is locked out; under rtnl
+ * @rx_usecs: least time between two interrupts
+ * @hw_last: PVFGPRC when it was last read; under igbq_nic.sample_lock
+ * @hw_packets: its sum since the driver was bound; same lock
+ * @irq_name: as it stands in /proc/interrupts
+ */
+struct igbq_queue {
+	struct igbq_nic *nic;
+	struct vmq_queue *vq;
+	struct netdev_queue *txq;
+	struct napi_struct napi;
+	struct igbq_rx_ring rx;
+	struct igbq_tx_ring tx;
+	struct igbq_drain drain;
+	u16 id;
+	int irq;
+	bool allocated;
+	bool running;
+	bool held;
+	u16 rx_usecs;
+	u32 hw_last;
+	u64 hw_packets;
+	char irq_name[IFNAMSIZ + VMQ_NAME_LEN + 16];
+};
+
+/**
+ * struct igbq_nic - one port of a NIC, netdev_priv() of the uplink
+ * @vmq: the core's half; must stay first
+ * @netdev: uplink
+ * @pdev: PCI function
+ * @chip: facts
+ * @io: registers
+ * @gone: the device does not answer any more
+ * @up: initialised and receiving; under rtnl
+ * @queues: array of @chip->caps.pools
+ * @rx_count: descriptors of a receive ring
+ * @tx_count: descriptors of a transmit ring
+ * @irq_other: interrupt of vector 0
+ * @phy_restart: autonegotiation is to be started; link_work does it
+ * @link_work: link state, PHY access and counters that wrap
+ * @reset_work: reset after a transmit timeout or on the NIC's demand
+ * @sample_lock: protects the per-pool packet counters
+ * @tx_timeouts: transmit timeouts; the watchdog is the only writer
+ * @resets: resets done by @reset_work, under rtnl
+ * @irq_other_name: as it stands in /proc/interrupts
+ */
+struct igbq_nic {
+	struct vmq_dev vmq;
+	struct net_device *netdev;
+	struct pci_dev *pdev;
+	const struct igbq_chip *chip;
+	void __iomem *io;
+	bool gone;
+	bool up;
+	struct igbq_queue *queues;
+	u32 rx_count;
+	u32 tx_count;
+	int irq_other;
+	bool phy_restart;
+	struct delayed_work link_work;
+	struct work_struct reset_work;
+	spinlock_t sample_lock;
+	unsigned long tx_timeouts;
+	unsigned long resets;
+	char irq_other_name[IFNAMSIZ + 16];
+};
+
+extern const struct vmq_hw_ops igbq_hw_ops;
+extern struct workqueue_struct *igbq_wq;
+
+static inline struct igbq_nic *igbq_nic_from_vmq(struct vmq_dev *dev)
+{
+	return container_of(dev, struct igbq_nic, vmq);
+}
+
+static inline struct igbq_queue *igbq_queue_from_vmq(struct vmq_dev *dev,
+						     u16 id)
+{
+	return &igbq_nic_from_vmq(dev)->queues[id];
+}
+
+#define igbq_for_each_queue(nic, q) \
+	for ((q) = (nic)->queues; \
+	     (q) < (nic)->queues + (nic)->chip->caps.pools; (q)++)
+
+/* igbq_hw.c: registers, reset, initialisation */
+u32 igbq_rd32(struct igbq_nic *nic, u32 reg);
+void igbq_wr32(struct igbq_nic *nic, u32 reg, u32 val);
+void igbq_hw_flush(struct igbq_nic *nic);
+int igbq_hw_wait(struct igbq_nic *nic, u32 reg, u32 mask, u32 want,
+		 unsigned int msecs);
+int igbq_hw_reset(struct igbq_nic *nic);
+void igbq_hw_init(struct igbq_nic *nic);
+void igbq_hw_rx_on(struct igbq_nic *nic);
+void igbq_hw_rx_off(struct igbq_nic *nic);
+void igbq_hw_release(struct igbq_nic *nic);
+int igbq_hw_read_addr(struct igbq_nic *nic, u8 *addr);
+bool igbq_hw_is_copper(struct igbq_nic *nic);
+
+/* igbq_phy.c: link */
+void igbq_link_init(struct igbq_nic *nic);
+void igbq_link_start(struct igbq_nic *nic);
+void igbq_link_stop(struct igbq_nic *nic);
+void igbq_link_check(struct igbq_nic *nic);
+void igbq_link_get(struct igbq_nic *nic, u32 *speed, u8 *duplex);
+
+/* igbq_vmdq.c: pools and address slots */
+void igbq_vmdq_init(struct igbq_nic *nic);
+void igbq_vmdq_set_frame_max(struct igbq_nic *nic);
+void igbq_vmdq_set_host_addr(struct igbq_nic *nic);
+void igbq_vmdq_pool_enable(struct igbq_queue *q);
+void igbq_vmdq_pool_disable(struct igbq_queue *q);
+void igbq_vmdq_mac_write(struct vmq_dev *dev, u16 slot, const u8 *addr,
+			 u64 pools);
+void igbq_vmdq_sample(struct igbq_nic *nic);
+void igbq_vmdq_sample_reset(struct igbq_nic *nic);
+
+/* igbq_irq.c: vectors */
+int igbq_irq_alloc(struct igbq_nic *nic);
+void igbq_irq_free(struct igbq_nic *nic);
+void igbq_irq_init(struct igbq_nic *nic);
+int igbq_irq_other_request(struct igbq_nic *nic);
+void igbq_irq_other_free(struct igbq_nic *nic);
+void igbq_irq_other_unmask(struct igbq_nic *nic);
+int igbq_irq_queue_request(struct igbq_queue *q);
+void igbq_irq_queue_free(struct igbq_queue *q);
+void igbq_irq_queue_map(struct igbq_queue *q);
+void igbq_irq_queue_mask(struct igbq_queue *q);
+void igbq_irq_queue_unmask(struct igbq_queue *q);
+void igbq_irq_queue_kick(struct igbq_queue *q);
+void igbq_irq_queue_set_usecs(struct igbq_queue *q, u16 usecs);
+
+/* igbq_ring.c: memory */
+int igbq_ring_mem_alloc(struct igbq_nic *nic, struct igbq_ring_mem *mem,
+			u32 count, size_t buf_size);
+void igbq_ring_mem_free(struct igbq_nic *nic, struct igbq_ring_mem *mem);
+int igbq_ring_alloc(struct igbq_queue *q);
+void igbq_ring_free(struct igbq_queue *q);
+int igbq_ring_resize(struct igbq_nic *nic, u32 rx_count, u32 tx_count);
+
+/* igbq_queue.c: life of a queue */
+int igbq_queue_poll(struct napi_struct *napi, int budget);
+
+/* igbq_rx.c */
+int igbq_rx_start(struct igbq_queue *q);
+void igbq_rx_post(struct igbq_queue *q);
+void igbq_rx_stop(struct igbq_queue *q);
+void igbq_rx_release(struct igbq_queue *q);
+int igbq_rx_poll(struct igbq_queue *q, int budget);
+void igbq_rx_drain_arm(struct igbq_queue *q);
+void igbq_rx_drain_cancel(struct igbq_queue *q);
+void igbq_rx_drain_finish(struct igbq_queue *q);
+u32 igbq_rx_held(const struct igbq_queue *q);
+
+/* igbq_tx.c */
+int igbq_tx_start(struct igbq_queue *q);
+void igbq_tx_stop(struct igbq_queue *q);
+void igbq_tx_release(struct igbq_queue *q);
+bool igbq_tx_clean(struct igbq_queue *q, int budget);
+void igbq_tx_xmit(struct igbq_queue *q, struct sk_buff *skb, bool more);
+void igbq_tx_doorbell(struct igbq_queue *q);
+u32 igbq_tx_mark(struct igbq_queue *q);
+
+/* igbq_netdev.c */
+void igbq_netdev_setup(struct igbq_nic *nic);
+int igbq_up(struct igbq_nic *nic);
+void igbq_down(struct igbq_nic *nic);
+
+/* igbq_ethtool.c */
+extern const struct ethtool_ops igbq_ethtool_ops;
+
+#endif /* _IGBQ_H */

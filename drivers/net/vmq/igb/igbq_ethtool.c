@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* ethtool: what is the NIC's; filters are the core's. */
+#include <linux/ethtool.h>
+#include <linux/linkmode.h>
+#include <linux/log2.h>
+#include <linux/pci.h>
+#include "igbq.h"
+
+enum igbq_queue_stat {
+	IGBQ_STAT_RX_PACKETS,
+	IGBQ_STAT_RX_BYTES,
+	IGBQ_STAT_RX_CHECKED,
+	IGBQ_STAT_RX_MISMATCH,
+	IGBQ_STAT_RX_DROPPED,
+	IGBQ_STAT_RX_BAD,
+	IGBQ_STAT_RX_ALLOC_FAIL,
+	IGBQ_STAT_RX_NIC_PACKETS,
+	IGBQ_STAT_TX_PACKETS,
+	IGBQ_STAT_TX_BYTES,
+	IGBQ_STAT_TX_DROPPED,
+	IGBQ_STAT_TX_STOPS,
+	IGBQ_QUEUE_STATS,
+};
+
+static const char *const igbq_queue_stat_names[IGBQ_QUEUE_STATS] = {
+	[IGBQ_STAT_RX_PACKETS]		= "rx_queue_%u_packets",
+	[IGBQ_STAT_RX_BYTES]		= "rx_queue_%u_bytes",
+	[IGBQ_STAT_RX_CHECKED]		= "rx_queue_%u_checked",
+	[IGBQ_STAT_RX_MISMATCH]		= "rx_queue_%u_mismatch",
+	[IGBQ_STAT_RX_DROPPED]		= "rx_queue_%u_dropped",
+	[IGBQ_STAT_RX_BAD]		= "rx_queue_%u_bad_frames",
+	[IGBQ_STAT_RX_ALLOC_FAIL]	= "rx_queue_%u_alloc_fail",
+	[IGBQ_STAT_RX_NIC_PACKETS]	= "rx_queue_%u_nic_packets",
+	[IGBQ_STAT_TX_PACKETS]		= "tx_queue_%u_packets",
+	[IGBQ_STAT_TX_BYTES]		= "tx_queue_%u_bytes",
+	[IGBQ_STAT_TX_DROPPED]		= "tx_queue_%u_dropped",
+	[IGBQ_STAT_TX_STOPS]		= "tx_queue_%u_stops",
+};
+
+enum igbq_nic_stat {
+	IGBQ_STAT_TX_TIMEOUTS,
+	IGBQ_STAT_RESETS,
+	IGBQ_NIC_STATS,
+};
+
+static const char *const igbq_nic_stat_names[IGBQ_NIC_STATS] = {
+	[IGBQ_STAT_TX_TIMEOUTS]	= "tx_timeouts",
+	[IGBQ_STAT_RESETS]	= "resets",
+};
+
+static void igbq_ethtool_get_drvinfo(struct net_device *netdev,
+				     struct ethtool_drvinfo *info)
+{
+	struct igbq_nic *nic = netdev_priv(netdev);
+
+	strscpy(info->driver, KBUILD_MODNAME, sizeof(info->driver));
+	strscpy(info->bus_info, pci_name(nic->pdev), sizeof(info->bus_info));
+}
+
+static int igbq_ethtool_get_link(struct net_device *netdev,
+				 struct ethtool_link_ksettings *cmd)
+{
+	static const int modes[] = {
+		ETHTOOL_LINK_MODE_10baseT_Half_BIT,
+		ETHTOOL_LINK_MODE_10baseT_Full_BIT,
+		ETHTOOL_LINK_MODE_100baseT_Half_BIT,
+		ETHTOOL_LINK_MODE_100baseT_Full_BIT,
+		ETHTOOL_LINK_MODE_1000baseT_Full_BIT,
+		ETHTOOL_LINK_MODE_Autoneg_BIT,
+		ETHTOOL_LINK_MODE_TP_BIT,
+	};
+	struct igbq_nic *nic = netdev_priv(netdev);
+
+	ethtool_link_ksettings_zero_link_mode(cmd, supported);
+	linkmode_set_bit_array(modes, ARRAY_SIZE(modes),
+			       cmd->link_modes.supported);
+	linkmode_copy(cmd->link_modes.advertising, cmd->link_modes.supported);
+	cmd->base.port = PORT_TP;
+	cmd->base.autoneg = AUTONEG_ENABLE;
+	cmd->base.speed = SPEED_UNKNOWN;
+	cmd->base.duplex = DUPLEX_UNKNOWN;
+	if (netif_carrier_ok(netdev))
+		igbq_link_get(nic, &cmd->base.speed, &cmd->base.duplex);
+	return 0;
+}
+
+static int igbq_ethtool_nway_reset(struct net_device *netdev)
+{
+	struct igbq_nic *nic = netdev_priv(netdev);
+
+	if (!nic->up)
+		return -ENETDOWN;
+	igbq_link_start(nic);
+	return 0;
+}
+
+static void
+igbq_ethtool_get_ringparam(struct net_device *netdev,
+			   struct ethtool_ringparam *ring,
+			   struct kernel_ethtool_ringparam *kernel_ring,
+			   struct netlink_ext_ack *extack)
+{
+	struct igbq_nic *nic = netdev_priv(netdev);
+
+	ring->rx_max_pending = IGBQ_RING_MAX;
+	ring->tx_max_pending = IGBQ_RING_MAX;
+	ring->rx_pending = nic->rx_count;
+	ring->tx_pending = nic->tx_count;
+}
+
+static bool igbq_ethtool_ring_valid(u32 count, u32 min)
+{
+	return is_power_of_2(count) && count >= min && count <= IGBQ_RING_MAX;
+}
+
+static int
+igbq_ethtool_set_ringparam(struct net_device *netdev,
+			   struct ethtool_ringparam *ring,
+			   struct kernel_ethtool_ringparam *kernel_ring,
+			   struct netlink_ext_ack *extack)
+{
+	struct igbq_nic *nic = netdev_priv(netdev);
+
+	if (!igbq_ethtool_ring_valid(ring->rx_pending, IGBQ_RX_RING_MIN) ||
+	    !igbq_ethtool_ring_valid(ring->tx_pending, IGBQ_TX_RING_MIN)) {
+		NL_SET_ERR_MSG_FMT(extack,
+				   "ring sizes are powers of two, rx %u to %u, tx %u to %u",
+				   IGBQ_RX_RING_MIN, IGBQ_RING_MAX,
+				   IGBQ_TX_RING_MIN, IGBQ_RING_MAX);
+		return -EINVAL;
+	}
+	if (ring->rx_pending == nic->rx_count &&
+	    ring->tx_pending == nic->tx_count)
+		return 0;
+	return igbq_ring_resize(nic, ring->rx_pending, ring->tx_pending);
+}
+
+static int igbq_ethtool_get_queue_coalesce(struct net_device *netdev, u32 id,
+					   struct ethtool_coalesce *ec)
+{
+	struct igbq_nic *nic = netdev_priv(netdev);
+
+	if (id >= nic->chip->caps.pools)
+		return -EINVAL;
+	ec->rx_coalesce_usecs = nic->queues[id].rx_usecs;
+	return 0;
+}
+
+static int igbq_ethtool_set_queue_coalesce(struct net_device *netdev, u32 id,
+					   struct ethtool_coalesce *ec)
+{
+	struct igbq_nic *nic = netdev_priv(netdev);
+
+	if (id >= nic->chip->caps.pools ||
+	    ec->rx_coalesce_usecs > IGBQ_RX_USECS_MAX)
+		return -EINVAL;
+	igbq_irq_queue_set_usecs(&nic->queues[id], ec->rx_coalesce_usecs);
+	return 0;
+}
+
+static int igbq_ethtool_get_coalesce(struct net_device *netdev,
+				     struct ethtool_coalesce *ec,
+				     struct kernel_ethtool_coalesce *kec,
+				     struct netlink_ext_ack *extack)
+{
+	return igbq_ethtool_get_queue_coalesce(netdev, 0, ec);
+}
+
+static int igbq_ethtool_set_coalesce(struct net_device *netdev,
+				     struct ethtool_coalesce *ec,
+				     struct kernel_ethtool_coalesce *kec,
+				     struct netlink_ext_ack *extack)
+{
+	struct igbq_nic *nic = netdev_priv(netdev);
+	struct igbq_queue *q;
+
+	if (ec->rx_coalesce_usecs > IGBQ_RX_USECS_MAX) {
+		NL_SET_ERR_MSG_FMT(extack, "rx-usecs is at most %u",
+				   IGBQ_RX_USECS_MAX);
+		return -EINVAL;
+	}
+	igbq_for_each_queue(nic, q)
+		igbq_irq_queue_set_usecs(q, ec->rx_coalesce_usecs);
+	return 0;
+}
+
+/* One ring pair a queue, always all of them. */
+static void igbq_ethtool_get_channels(struct net_device *netdev,
+				      struct ethtool_channels *ch)
+{
+	struct igbq_nic *nic = netdev_priv(netdev);
+
+	ch->max_combined = nic->chip->caps.pools;
+	ch->combined_count = nic->chip->caps.pools;
+	ch->max_other = 1;
+	ch->other_count = 1;
+}
+
+static int igbq_ethtool_get_sset_count(struct net_device *netdev, int sset)
+{
+	struct igbq_nic *nic = netdev_priv(netdev);
+
+	if (sset != ETH_SS_STATS)
+		return -EOPNOTSUPP;
+	return IGBQ_NIC_STATS + nic->chip->caps.pools * IGBQ_QUEUE_STATS;
+}
+
+static void igbq_ethtool_get_strings(struct net_device *netdev, u32 sset,
+				     u8 *data)
+{
+	struct igbq_nic *nic = netdev_priv(netdev);
+	unsigned int id, i;
+
+	if (sset != ETH_SS_STATS)
+		return;
+	for (i = 0; i < IGBQ_NIC_STATS; i++)
+		ethtool_puts(&data, igbq_nic_stat_names[i]);
+	for (id = 0; id < nic->chip->caps.pools; id++)
+		for (i = 0; i < IGBQ_QUEUE_STATS; i++)
+			ethtool_sprintf(&data, igbq_queue_stat_names[i], id);
+}
+
+static void igbq_ethtool_fill_rx(u64 *data, const struct vmq_queue_rx_stats *rx)
+{
+	unsigned int start;
+
+	do {
+		start = u64_stats_fetch_begin(&rx->syncp);
+		data[IGBQ_STAT_RX_PACKETS] = u64_stats_read(&rx->packets);
+		data[IGBQ_STAT_RX_BYTES] = u64_stats_read(&rx->bytes);
+		data[IGBQ_STAT_RX_CHECKED] = u64_stats_read(&rx->checked);
+		data[IGBQ_STAT_RX_MISMATCH] = u64_stats_read(&rx->mismatch);
+		data[IGBQ_STAT_RX_DROPPED] = u64_stats_read(&rx->dropped);
+	} while (u64_stats_fetch_retry(&rx->syncp, start));
+}
+
+static void igbq_ethtool_fill_tx(u64 *data, const struct vmq_queue_tx_stats *tx)
+{
+	unsigned int start;
+
+	do {
+		start = u64_stats_fetch_begin(&tx->syncp);
+		data[IGBQ_STAT_TX_PACKETS] = u64_stats_read(&tx->packets);
+		data[IGBQ_STAT_TX_BYTES] = u64_stats_read(&tx->bytes);
+		data[IGBQ_STAT_TX_DROPPED] = u64_stats_read(&tx->dropped);
+	} while (u64_stats_fetch_retry(&tx->syncp, start));
+}
+
+static void igbq_ethtool_fill_queue(u64 *data, const struct igbq_queue *q)
+{
+	const struct vmq_queue *vq = vmq_dev_queue(&q->nic->vmq, q->id);
+
+	igbq_ethtool_fill_rx(data, &vq->rx);
+	igbq_ethtool_fill_tx(data, &vq->tx);
+	data[IGBQ_STAT_RX_BAD] = READ_ONCE(q->rx.bad);
+	data[IGBQ_STAT_RX_ALLOC_FAIL] = READ_ONCE(q->rx.alloc_fail);
+	data[IGBQ_STAT_TX_STOPS] = READ_ONCE(q->tx.stops);
+
+	spin_lock_bh(&q->nic->sample_lock);
+	data[IGBQ_STAT_RX_NIC_PACKETS] = q->hw_packets;
+	spin_unlock_bh(&q->nic->sample_lock);
+}
+
+static void igbq_ethtool_get_stats(struct net_device *netdev,
+				   struct ethtool_stats *stats, u64 *data)
+{
+	struct igbq_nic *nic = netdev_priv(netdev);
+	struct igbq_queue *q;
+
+	if (nic->up)
+		igbq_vmdq_sample(nic);
+	data[IGBQ_STAT_TX_TIMEOUTS] = READ_ONCE(nic->tx_timeouts);
+	data[IGBQ_STAT_RESETS] = nic->resets;
+	data += IGBQ_NIC_STATS;
+	igbq_for_each_queue(nic, q) {
+		igbq_ethtool_fill_queue(data, q);
+		data += IGBQ_QUEUE_STATS;
+	}
+}
+
+static int igbq_ethtool_get_rxnfc(struct net_device *netdev,
+				  struct ethtool_rxnfc *info, u32 *rule_locs)
+{
+	struct igbq_nic *nic = netdev_priv(netdev);
+
+	return vmq_ethtool_get_rxnfc(&nic->vmq, info, rule_locs);
+}
+
+static int igbq_ethtool_set_rxnfc(struct net_device *netdev,
+				  struct ethtool_rxnfc *info)
+{
+	struct igbq_nic *nic = netdev_priv(netdev);
+
+	return vmq_ethtool_set_rxnfc(&nic->vmq, info);
+}
+
+const struct ethtool_ops igbq_ethtool_ops = {
+	.supported_coalesce_params = ETHTOOL_COALESCE_RX_USECS,
+	.get_drvinfo		= igbq_ethtool_get_drvinfo,
+	.get_link		= ethtool_op_get_link,
+	.get_link_ksettings	= igbq_ethtool_get_link,
+	.nway_reset		= igbq_ethtool_nway_reset,
+	.get_ringparam		= igbq_ethtool_get_ringparam,
+	.set_ringparam		= igbq_ethtool_set_ringparam,
+	.get_coalesce		= igbq_ethtool_get_coalesce,
+	.set_coalesce		= igbq_ethtool_set_coalesce,
+	.get_per_queue_coalesce	= igbq_ethtool_get_queue_coalesce,
+	.set_per_queue_coalesce	= igbq_ethtool_set_queue_coalesce,
+	.get_channels		= igbq_ethtool_get_channels,
+	.get_sset_count		= igbq_ethtool_get_sset_count,
+	.get_strings		= igbq_ethtool_get_strings,
+	.get_ethtool_stats	= igbq_ethtool_get_stats,
+	.get_rxnfc		= igbq_ethtool_get_rxnfc,
+	.set_rxnfc		= igbq_ethtool_set_rxnfc,
+	.get_ts_info		= ethtool_op_get_ts_info,
+};

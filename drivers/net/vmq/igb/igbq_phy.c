@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Link: the internal copper PHY behind MDIC, and the carrier. Only link_work
+ * talks to the PHY, so that nothing else has to lock or wait for it.
+ */
+#include <linux/bitfield.h>
+#include <linux/delay.h>
+#include <linux/mii.h>
+#include "igbq.h"
+#include "igbq_regs.h"
+
+#define IGBQ_PHY_ADDR		1
+#define IGBQ_LINK_POLL_DOWN	(HZ / 2)
+#define IGBQ_LINK_POLL_UP	(2 * HZ)
+
+/* The bit of this port's PHY in SW_FW_SYNC (82576 DS 8.16.1). */
+static u32 igbq_phy_sync_bit(struct igbq_nic *nic)
+{
+	static const u8 bit[] = { 1, 2, 5, 6 };
+	u32 port = FIELD_GET(IGBQ_STATUS_LAN_ID, igbq_rd32(nic, IGBQ_STATUS));
+
+	return BIT(bit[port]);
+}
+
+/* Reading SMBI as 0 takes it. */
+static int igbq_swsm_lock(struct igbq_nic *nic)
+{
+	u32 both = IGBQ_SWSM_SMBI | IGBQ_SWSM_SWESMBI;
+	int err;
+
+	err = igbq_hw_wait(nic, IGBQ_SWSM, IGBQ_SWSM_SMBI, 0, 50);
+	if (err)
+		return err;
+
+	igbq_wr32(nic, IGBQ_SWSM, both);
+	err = igbq_hw_wait(nic, IGBQ_SWSM, IGBQ_SWSM_SWESMBI,
+			   IGBQ_SWSM_SWESMBI, 50);
+	if (err)
+		igbq_wr32(nic, IGBQ_SWSM, 0);
+	return err;
+}
+
+static void igbq_swsm_unlock(struct igbq_nic *nic)
+{
+	igbq_wr32(nic, IGBQ_SWSM, 0);
+}
+
+/* Firmware and the other ports use the same MDIO bus. */
+static int igbq_phy_lock(struct igbq_nic *nic)
+{
+	u32 bit = igbq_phy_sync_bit(nic);
+	u32 taken = bit | bit << IGBQ_SW_FW_SYNC_FW_SHIFT;
+	u32 sync;
+	int err;
+
+	err = igbq_swsm_lock(nic);
+	if (err)
+		return err;
+
+	sync = igbq_rd32(nic, IGBQ_SW_FW_SYNC);
+	if (sync & taken)
+		err = -EBUSY;
+	else
+		igbq_wr32(nic, IGBQ_SW_FW_SYNC, sync | bit);
+	igbq_swsm_unlock(nic);
+	return err;
+}
+
+static void igbq_phy_unlock(struct igbq_nic *nic)
+{
+	u32 bit = igbq_phy_sync_bit(nic);
+
+	if (igbq_swsm_lock(nic)) {
+		netdev_warn(nic->netdev, "PHY semaphore stays taken\n");
+		return;
+	}
+	igbq_wr32(nic, IGBQ_SW_FW_SYNC,
+		  igbq_rd32(nic, IGBQ_SW_FW_SYNC) & ~bit);
+	igbq_swsm_unlock(nic);
+}
+
+static int igbq_mdic(struct igbq_nic *nic, u32 op, u32 reg, u16 data)
+{
+	u32 val;
+	int err;
+
+	igbq_wr32(nic, IGBQ_MDIC, FIELD_PREP(IGBQ_MDIC_OP, op) |
+				  FIELD_PREP(IGBQ_MDIC_PHY, IGBQ_PHY_ADDR) |
+				  FIELD_PREP(IGBQ_MDIC_REG, reg) |
+				  FIELD_PREP(IGBQ_MDIC_DATA, data));
+	err = igbq_hw_wait(nic, IGBQ_MDIC, IGBQ_MDIC_READY,
+			   IGBQ_MDIC_READY, 10);
+	if (err)
+		return err;
+
+	val = igbq_rd32(nic, IGBQ_MDIC);
+	if (val & IGBQ_MDIC_ERROR)
+		return -EIO;
+	return FIELD_GET(IGBQ_MDIC_DATA, val);
+}
+
+/*
+ * A reset of the port drops the link; only this brings it back everywhere
+ * (CTRL.SLU is not enough on an emulated part).
+ */
+static int igbq_phy_restart(struct igbq_nic *nic)
+{
+	int bmcr, err;
+
+	err = igbq_phy_lock(nic);
+	if (err)
+		return err;
+
+	bmcr = igbq_mdic(nic, IGBQ_MDIC_OP_READ, MII_BMCR, 0);
+	if (bmcr >= 0)
+		bmcr = igbq_mdic(nic, IGBQ_MDIC_OP_WRITE, MII_BMCR,
+				 (bmcr & ~(BMCR_PDOWN | BMCR_ISOLATE)) |
+				 BMCR_ANENABLE | BMCR_ANRESTART);
+	igbq_phy_unlock(nic);
+	return bmcr < 0 ? bmcr : 0;
+}
+
+void igbq_link_get(struct igbq_nic *nic, u32 *speed, u8 *duplex)
+{
+	u32 status = igbq_rd32(nic, IGBQ_STATUS);
+
+	switch (FIELD_GET(IGBQ_STATUS_SPEED, status)) {
+	case 0:
+		*speed = SPEED_10;
+		break;
+	case 1:
+		*speed = SPEED_100;
+		break;
+	default:
+		*speed = SPEED_1000;
+	}
+	*duplex = status & IGBQ_STATUS_FD ? DUPLEX_FULL : DUPLEX_HALF;
+}
+
+static void igbq_link_update(struct igbq_nic *nic)
+{
+	struct net_device *netdev = nic->netdev;
+	bool up = igbq_rd32(nic, IGBQ_STATUS) & IGBQ_STATUS_LU;
+	u32 speed;
+	u8 duplex;
+
+	if (READ_ONCE(nic->gone) || up == netif_carrier_ok(netdev))
+		return;
+
+	if (!up) {
+		netif_carrier_off(netdev);
+		netdev_info(netdev, "link is down\n");
+		return;
+	}
+	igbq_link_get(nic, &speed, &duplex);
+	netif_carrier_on(netdev);
+	netdev_info(netdev, "link is up, %u Mb/s, %s duplex\n", speed,
+		    duplex == DUPLEX_FULL ? "full" : "half");
+}
+
+static void igbq_link_work(struct work_struct *work)
+{
+	struct igbq_nic *nic = container_of(to_delayed_work(work),
+					    struct igbq_nic, link_work);
+	unsigned long delay;
+
+	/* Cleared first: a request made while the restart runs must count. */
+	if (xchg(&nic->phy_restart, false) && igbq_phy_restart(nic))
+		WRITE_ONCE(nic->phy_restart, true);
+	igbq_link_update(nic);
+	igbq_vmdq_sample(nic);
+	if (READ_ONCE(nic->gone))
+		return;
+
+	delay = netif_carrier_ok(nic->netdev) ? IGBQ_LINK_POLL_UP :
+						IGBQ_LINK_POLL_DOWN;
+	queue_delayed_work(igbq_wq, &nic->link_work, delay);
+}
+
+void igbq_link_init(struct igbq_nic *nic)
+{
+	INIT_DELAYED_WORK(&nic->link_work, igbq_link_work);
+}
+
+/* Look at the link now. Any context. */
+void igbq_link_check(struct igbq_nic *nic)
+{
+	mod_delayed_work(igbq_wq, &nic->link_work, 0);
+}
+
+/* Negotiate anew; the result shows up in the carrier. */
+void igbq_link_start(struct igbq_nic *nic)
+{
+	WRITE_ONCE(nic->phy_restart, true);
+	igbq_link_check(nic);
+}
+
+/* Whoever could call igbq_link_check() is silent already. */
+void igbq_link_stop(struct igbq_nic *nic)
+{
+	cancel_delayed_work_sync(&nic->link_work);
+	netif_carrier_off(nic->netdev);
+}

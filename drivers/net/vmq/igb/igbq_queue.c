@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Life of a queue: the part of struct vmq_hw_ops that is not a slot writer. */
+#include <linux/iopoll.h>
+#include "igbq.h"
+
+/* How long a drain waits, in tries of one kick each. */
+#define IGBQ_DRAIN_TRIES	20
+#define IGBQ_DRAIN_TRY_MS	50
+
+int igbq_queue_poll(struct napi_struct *napi, int budget)
+{
+	struct igbq_queue *q = container_of(napi, struct igbq_queue, napi);
+	bool tx_done = igbq_tx_clean(q, budget);
+	int frames;
+
+	/* netpoll wants room to send, and no receive from any context */
+	if (!budget)
+		return 0;
+
+	frames = igbq_rx_poll(q, budget);
+	if (!tx_done || frames == budget)
+		return budget;
+
+	if (napi_complete_done(napi, frames)) {
+		igbq_rx_drain_finish(q);
+		igbq_irq_queue_unmask(q);
+	}
+	return frames;
+}
+
+static int igbq_queue_alloc(struct vmq_dev *dev, u16 id)
+{
+	struct igbq_queue *q = igbq_queue_from_vmq(dev, id);
+	int err;
+
+	q->vq = vmq_dev_queue(dev, id);
+	err = igbq_ring_alloc(q);
+	q->allocated = !err;
+	return err;
+}
+
+static void igbq_queue_free(struct vmq_dev *dev, u16 id)
+{
+	struct igbq_queue *q = igbq_queue_from_vmq(dev, id);
+
+	q->allocated = false;
+	igbq_ring_free(q);
+}
+
+static void igbq_queue_set_napi(struct igbq_queue *q, struct napi_struct *napi)
+{
+	struct net_device *netdev = q->nic->netdev;
+
+	netif_queue_set_napi(netdev, q->id, NETDEV_QUEUE_TYPE_RX, napi);
+	netif_queue_set_napi(netdev, q->id, NETDEV_QUEUE_TYPE_TX, napi);
+}
+
+/* The poll runs before the NIC may write: descriptors are posted last. */
+static int igbq_queue_start(struct vmq_dev *dev, u16 id)
+{
+	struct igbq_queue *q = igbq_queue_from_vmq(dev, id);
+	int err;
+
+	err = igbq_irq_queue_request(q);
+	if (err)
+		return err;
+	err = igbq_rx_start(q);
+	if (err)
+		goto err_free_irq;
+	igbq_vmdq_pool_enable(q);
+	igbq_irq_queue_map(q);
+	napi_enable(&q->napi);
+	err = igbq_tx_start(q);
+	if (err)
+		goto err_disable_napi;
+
+	igbq_queue_set_napi(q, &q->napi);
+	igbq_rx_post(q);
+	q->held = false;
+	q->running = true;
+	igbq_irq_queue_unmask(q);
+	return 0;
+
+err_disable_napi:
+	napi_disable(&q->napi);
+	igbq_vmdq_pool_disable(q);
+	igbq_rx_stop(q);
+	igbq_rx_release(q);
+err_free_irq:
+	igbq_irq_queue_free(q);
+	return err;
+}
+
+static void igbq_queue_stop(struct vmq_dev *dev, u16 id)
+{
+	struct igbq_queue *q = igbq_queue_from_vmq(dev, id);
+
+	q->running = false;
+	igbq_queue_set_napi(q, NULL);
+	igbq_irq_queue_mask(q);
+	igbq_rx_stop(q);
+	igbq_tx_stop(q);
+	igbq_vmdq_pool_disable(q);
+	if (!q->held)
+		napi_disable(&q->napi);
+	q->held = false;
+	igbq_irq_queue_free(q);
+	igbq_tx_release(q);
+	igbq_rx_release(q);
+}
+
+static u32 igbq_queue_held(struct vmq_dev *dev, u16 id)
+{
+	return igbq_rx_held(igbq_queue_from_vmq(dev, id));
+}
+
+static void igbq_queue_hold(struct vmq_dev *dev, u16 id)
+{
+	struct igbq_queue *q = igbq_queue_from_vmq(dev, id);
+
+	if (!q->running || q->held)
+		return;
+	napi_disable(&q->napi);
+	q->held = true;
+}
+
+/* The interrupt makes the poll run on the queue's own CPU. */
+static void igbq_queue_release(struct vmq_dev *dev, u16 id)
+{
+	struct igbq_queue *q = igbq_queue_from_vmq(dev, id);
+
+	if (!q->running || !q->held)
+		return;
+	q->held = false;
+	napi_enable(&q->napi);
+	igbq_irq_queue_unmask(q);
+	igbq_irq_queue_kick(q);
+}
+
+static bool igbq_queue_idle(const struct igbq_queue *q)
+{
+	return !q->running || READ_ONCE(q->nic->gone);
+}
+
+static int igbq_queue_drain(struct vmq_dev *dev, u16 id)
+{
+	struct igbq_queue *q = igbq_queue_from_vmq(dev, id);
+	unsigned int i;
+
+	if (igbq_queue_idle(q))
+		return 0;
+
+	igbq_rx_drain_arm(q);
+	for (i = 0; i < IGBQ_DRAIN_TRIES; i++) {
+		igbq_irq_queue_kick(q);
+		if (wait_for_completion_timeout(&q->drain.done,
+				msecs_to_jiffies(IGBQ_DRAIN_TRY_MS)))
+			return 0;
+		if (igbq_queue_idle(q))
+			break;
+	}
+	igbq_rx_drain_cancel(q);
+	return igbq_queue_idle(q) ? 0 : -ETIMEDOUT;
+}
+
+static bool igbq_queue_tx_passed(struct igbq_queue *q, u32 mark)
+{
+	if (igbq_queue_idle(q) || (s32)(READ_ONCE(q->tx.cleaned) - mark) >= 0)
+		return true;
+	igbq_irq_queue_kick(q);
+	return false;
+}
+
+static int igbq_queue_tx_drain(struct vmq_dev *dev, u16 id)
+{
+	struct igbq_queue *q = igbq_queue_from_vmq(dev, id);
+	u32 mark = igbq_tx_mark(q);
+	bool passed;
+
+	return read_poll_timeout(igbq_queue_tx_passed, passed, passed, 1000,
+				 IGBQ_DRAIN_TRIES * IGBQ_DRAIN_TRY_MS *
+				 USEC_PER_MSEC, false, q, mark);
+}
+
+static void igbq_queue_kick(struct vmq_dev *dev, u16 id)
+{
+	igbq_irq_queue_kick(igbq_queue_from_vmq(dev, id));
+}
+
+static void igbq_queue_xmit(struct vmq_dev *dev, u16 id, struct sk_buff *skb,
+			    bool more)
+{
+	igbq_tx_xmit(igbq_queue_from_vmq(dev, id), skb, more);
+}
+
+const struct vmq_hw_ops igbq_hw_ops = {
+	.mac_write	= igbq_vmdq_mac_write,
+	.queue_alloc	= igbq_queue_alloc,
+	.queue_free	= igbq_queue_free,
+	.queue_start	= igbq_queue_start,
+	.queue_stop	= igbq_queue_stop,
+	.queue_held	= igbq_queue_held,
+	.queue_hold	= igbq_queue_hold,
+	.queue_release	= igbq_queue_release,
+	.queue_drain	= igbq_queue_drain,
+	.queue_tx_drain	= igbq_queue_tx_drain,
+	.queue_kick	= igbq_queue_kick,
+	.queue_xmit	= igbq_queue_xmit,
+};

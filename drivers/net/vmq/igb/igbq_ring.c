@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Memory of the rings, and changing their size. */
+#include <linux/dma-mapping.h>
+#include <linux/slab.h>
+#include <net/page_pool/helpers.h>
+#include "igbq.h"
+
+int igbq_ring_mem_alloc(struct igbq_nic *nic, struct igbq_ring_mem *mem,
+			u32 count, size_t buf_size)
+{
+	struct device *dev = &nic->pdev->dev;
+
+	mem->bufs = kvcalloc_node(count, buf_size, GFP_KERNEL,
+				  dev_to_node(dev));
+	if (!mem->bufs)
+		return -ENOMEM;
+
+	/* Both kinds of descriptor have this size. */
+	mem->desc = dma_alloc_coherent(dev, count * sizeof(union igbq_rxd),
+				       &mem->dma, GFP_KERNEL);
+	if (!mem->desc)
+		goto err_free_bufs;
+	mem->count = count;
+	return 0;
+
+err_free_bufs:
+	kvfree(mem->bufs);
+	mem->bufs = NULL;
+	return -ENOMEM;
+}
+
+/* Also of a mem that was never allocated. */
+void igbq_ring_mem_free(struct igbq_nic *nic, struct igbq_ring_mem *mem)
+{
+	if (mem->desc)
+		dma_free_coherent(&nic->pdev->dev,
+				  mem->count * sizeof(union igbq_rxd),
+				  mem->desc, mem->dma);
+	kvfree(mem->bufs);
+	memset(mem, 0, sizeof(*mem));
+}
+
+static struct page_pool *igbq_ring_pool_create(struct igbq_queue *q)
+{
+	struct page_pool_params params = {
+		.pool_size	= IGBQ_RX_POOL_SIZE,
+		.nid		= dev_to_node(&q->nic->pdev->dev),
+		.dev		= &q->nic->pdev->dev,
+		.napi		= &q->napi,
+		/* An attached XDP program may write and send the buffer. */
+		.dma_dir	= DMA_BIDIRECTIONAL,
+		.max_len	= IGBQ_RX_BUF_LEN,
+		.offset		= IGBQ_RX_HEADROOM,
+		.netdev		= q->nic->netdev,
+		.queue_idx	= q->id,
+		.flags		= PP_FLAG_DMA_MAP | PP_FLAG_DMA_SYNC_DEV,
+	};
+
+	return page_pool_create(&params);
+}
+
+/* vmq_hw_ops.queue_alloc, without the bookkeeping */
+int igbq_ring_alloc(struct igbq_queue *q)
+{
+	struct igbq_nic *nic = q->nic;
+	struct page_pool *pool;
+	int err;
+
+	err = igbq_ring_mem_alloc(nic, &q->rx.mem, nic->rx_count,
+				  sizeof(struct page *));
+	if (err)
+		return err;
+	err = igbq_ring_mem_alloc(nic, &q->tx.mem, nic->tx_count,
+				  sizeof(struct igbq_tx_buf));
+	if (err)
+		goto err_free_rx;
+	pool = igbq_ring_pool_create(q);
+	if (IS_ERR(pool)) {
+		err = PTR_ERR(pool);
+		goto err_free_tx;
+	}
+	q->rx.pool = pool;
+	return 0;
+
+err_free_tx:
+	igbq_ring_mem_free(nic, &q->tx.mem);
+err_free_rx:
+	igbq_ring_mem_free(nic, &q->rx.mem);
+	return err;
+}
+
+/* Pages that readers still hold keep the pool alive in the kernel's care. */
+void igbq_ring_free(struct igbq_queue *q)
+{
+	page_pool_destroy(q->rx.pool);
+	q->rx.pool = NULL;
+	igbq_ring_mem_free(q->nic, &q->tx.mem);
+	igbq_ring_mem_free(q->nic, &q->rx.mem);
+}
+
+struct igbq_ring_pair {
+	struct igbq_ring_mem rx;
+	struct igbq_ring_mem tx;
+};
+
+static void igbq_ring_pairs_free(struct igbq_nic *nic,
+				 struct igbq_ring_pair *pairs)
+{
+	struct igbq_queue *q;
+
+	igbq_for_each_queue(nic, q) {
+		igbq_ring_mem_free(nic, &pairs[q->id].rx);
+		igbq_ring_mem_free(nic, &pairs[q->id].tx);
+	}
+	kfree(pairs);
+}
+
+static struct igbq_ring_pair *igbq_ring_pairs_alloc(struct igbq_nic *nic,
+						    u32 rx_count, u32 tx_count)
+{
+	struct igbq_ring_pair *pairs;
+	struct igbq_queue *q;
+
+	pairs = kcalloc(nic->chip->caps.pools, sizeof(*pairs), GFP_KERNEL);
+	if (!pairs)
+		return NULL;
+
+	igbq_for_each_queue(nic, q) {
+		struct igbq_ring_pair *pair = &pairs[q->id];
+
+		if (!q->allocated)
+			continue;
+		if (igbq_ring_mem_alloc(nic, &pair->rx, rx_count,
+					sizeof(struct page *)) ||
+		    igbq_ring_mem_alloc(nic, &pair->tx, tx_count,
+					sizeof(struct igbq_tx_buf))) {
+			igbq_ring_pairs_free(nic, pairs);
+			return NULL;
+		}
+	}
+	return pairs;
+}
+
+/* Swapping twice puts the old rings back. */
+static void igbq_ring_pairs_swap(struct igbq_nic *nic,
+				 struct igbq_ring_pair *pairs)
+{
+	struct igbq_queue *q;
+
+	igbq_for_each_queue(nic, q) {
+		if (!q->allocated)
+			continue;
+		swap(q->rx.mem, pairs[q->id].rx);
+		swap(q->tx.mem, pairs[q->id].tx);
+	}
+}
+
+/**
+ * igbq_ring_resize - give every queue rings of another size
+ * @nic: the device
+ * @rx_count: descriptors, a power of two
+ * @tx_count: descriptors, a power of two
+ *
+ * The new memory is there before the old rings stop, and the old rings come
+ * back if the new ones cannot be started.
+ *
+ * Context: rtnl held, may sleep. Return: 0, or a negative errno with the old
+ * size in effect.
+ */
+int igbq_ring_resize(struct igbq_nic *nic, u32 rx_count, u32 tx_count)
+{
+	struct igbq_ring_pair *pairs;
+	bool up = nic->up;
+	int err = 0;
+
+	pairs = igbq_ring_pairs_alloc(nic, rx_count, tx_count);
+	if (!pairs)
+		return -ENOMEM;
+
+	if (up)
+		igbq_down(nic);
+	igbq_ring_pairs_swap(nic, pairs);
+	swap(nic->rx_count, rx_count);
+	swap(nic->tx_count, tx_count);
+	if (up)
+		err = igbq_up(nic);
+	if (err) {
+		igbq_ring_pairs_swap(nic, pairs);
+		nic->rx_count = rx_count;
+		nic->tx_count = tx_count;
+		if (igbq_up(nic))
+			netdev_err(nic->netdev, "rings do not start again\n");
+	}
+	igbq_ring_pairs_free(nic, pairs);
+	return err;
+}
