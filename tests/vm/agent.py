@@ -9,7 +9,11 @@ many can be under way at once. Operations: see the do_* functions.
 """
 
 import base64
+import contextlib
+import ctypes
+import importlib.util
 import json
+import multiprocessing
 import os
 import signal
 import socket
@@ -32,6 +36,7 @@ ENV = {
 }
 # More than this of a command's output is cut: it belongs in a file.
 OUTPUT_MAX = 16 << 20
+CLONE_NEWNET = 0x40000000
 
 
 def set_up():
@@ -68,6 +73,44 @@ def open_port():
                 return os.open("/dev/" + port, os.O_RDWR)
         time.sleep(0.1)
     sys.exit(f"agent: no virtio-serial port {PORT}")
+
+
+class Tool:
+    """A tool of tests/vm/guesttools in a fork of the agent: starting Python and
+    importing takes seconds in an emulated CPU, once is enough."""
+
+    forking = multiprocessing.get_context("fork")
+    modules = {}
+
+    def __init__(self, path, argv, netns, out, err):
+        if path not in self.modules:
+            spec = importlib.util.spec_from_file_location(os.path.basename(path)[:-3], path)
+            self.modules[path] = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(self.modules[path])
+        module = self.modules[path]
+        self.process = self.forking.Process(target=self.child, args=(module, argv, netns, out, err))
+        self.process.start()
+        self.pid = self.process.pid
+
+    @staticmethod
+    def child(module, argv, netns, out, err):
+        os.setsid()
+        os.dup2(out.fileno(), 1)
+        os.dup2(err.fileno(), 2)
+        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
+        if netns:
+            libc = ctypes.CDLL(None, use_errno=True)
+            with open("/run/netns/" + netns) as f:
+                if libc.setns(f.fileno(), CLONE_NEWNET):
+                    raise OSError(ctypes.get_errno(), f"cannot enter namespace {netns}")
+        sys.argv = [module.__file__, *argv]
+        sys.exit(module.main())
+
+    def wait(self, timeout):
+        self.process.join(timeout)
+        if self.process.exitcode is None:
+            raise subprocess.TimeoutExpired(self.process.name, timeout)
+        return self.process.exitcode
 
 
 class Agent:
@@ -137,12 +180,16 @@ class Agent:
                 texts[name] = f.read(OUTPUT_MAX).decode(errors="replace")
         return {"rc": rc, "timed_out": timed_out, **texts}
 
-    def do_spawn(self, cmd, name, env=None):
-        """Output goes straight to files on the share, where the host reads it."""
+    def do_spawn(self, name, cmd=None, env=None, tool=None, argv=(), netns=None):
+        """A bash command or a tool, in the background. Its output goes straight
+        to files on the share, where the host reads it."""
         base = f"{SHARED}/spawn/{name}"
         os.makedirs(os.path.dirname(base), exist_ok=True)
         with open(base + ".out", "wb") as out, open(base + ".err", "wb") as err:
-            child = self.start(cmd, env, subprocess.DEVNULL, out, err)
+            if tool:
+                child = Tool(tool, argv, netns, out, err)
+            else:
+                child = self.start(cmd, env, subprocess.DEVNULL, out, err)
         self.spawned[child.pid] = child
         return {"pid": child.pid}
 
@@ -156,7 +203,9 @@ class Agent:
         try:
             os.killpg(pid, sig)
         except ProcessLookupError:
-            pass
+            # Over, or a fork that has not got its own group yet.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, sig)
         return {}
 
     def do_put(self, path, data, mode):

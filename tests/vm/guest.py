@@ -436,6 +436,15 @@ class Guest:
         pid = self.call("spawn", 0, cmd=cmd, name=name, env=env)["pid"]
         return Job(self, pid, f"{self.shared}/spawn/{name}")
 
+    def tool(self, name, *argv, netns=None):
+        """Starts guesttools/<name>.py in the background: a Job. Much faster than
+        starting it by command."""
+        number = str(next(self.ids))
+        argv = [str(a) for a in argv]
+        self._log(f"tool {number}: {name} {' '.join(argv)}" + (f" in {netns}" if netns else ""))
+        m = self.call("spawn", 0, name=number, tool=f"{TOOLS}/{name}.py", argv=argv, netns=netns)
+        return Job(self, m["pid"], f"{self.shared}/spawn/{number}")
+
     def put(self, path, data, mode=0o644):
         self.call("put", 60, path=path, data=base64.b64encode(data).decode(), mode=mode)
 
@@ -525,11 +534,16 @@ class Guest:
 
     def pci(self, n):
         """PCI address of NIC n, as in /sys/bus/pci/devices."""
-        return os.path.basename(self.out(f"ls -d /sys/bus/pci/devices/0000:00:{0x10 + n:02x}.0/0000:*.0"))
+        return os.path.basename(self.out(f"ls -d {self.behind_port(n)}"))
+
+    @staticmethod
+    def behind_port(n):
+        """Shell pattern of NIC n's sysfs directory: its bus number is the firmware's choice."""
+        return f"/sys/bus/pci/devices/0000:00:{0x10 + n:02x}.0/0000:*.0"
 
     def netdev(self, n):
         """Name of NIC n's network interface in the initial namespace; None if it has none."""
-        return self.out(f"ls /sys/bus/pci/devices/{self.pci(n)}/net 2>/dev/null || true") or None
+        return self.out(f"ls {self.behind_port(n)}/net 2>/dev/null || true") or None
 
     @property
     def mods(self):

@@ -62,10 +62,9 @@ def unload(g, *names):
         g.run(f"[ ! -d /sys/module/{name} ] || rmmod {name}")
 
 
-def wait_netdev(g, n, timeout=20):
+def wait_netdev(g, n, timeout=60):
     """Name of NIC n's interface, once it has one."""
-    where = f"/sys/bus/pci/devices/{g.pci(n)}/net"
-    poll = f"until ls {where} 2>/dev/null | grep .; do sleep 0.1; done"
+    poll = f"until ls {g.behind_port(n)}/net 2>/dev/null | grep .; do sleep 0.1; done"
     return g.out(f"timeout {timeout} bash -c '{poll}'", timeout + 30)
 
 

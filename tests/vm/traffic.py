@@ -3,7 +3,7 @@
 
     with sniff(g, "vm1", netns="ns1") as s:     # listening when the block begins
         g.wire(0).send_paced(...)
-        s.wait_frames()                          # optional: until it was silent for a moment
+        s.wait_frames()                          # optional: until the device's counter stands still
     s.frames        # after the block: [Frame(serial dev vlan pcp pkttype dst src ok)]
     s.serials       # their serials in order of arrival (checksum verified)
 
@@ -19,14 +19,10 @@ import itertools
 import json
 import time
 
-from .guest import GuestError
+from .guest import CommandFailed, GuestError
 
 Frame = collections.namedtuple("Frame", "serial dev vlan pcp pkttype dst src ok")
 PORTS = itertools.count(5001)
-
-
-def in_netns(netns, command):
-    return f"ip netns exec {netns} {command}" if netns else command
 
 
 def wait_ready(job, what, timeout=60):
@@ -38,13 +34,12 @@ def wait_ready(job, what, timeout=60):
 
 
 class Sniffer:
-    def __init__(self, guest, dev, netns):
-        self.guest, self.dev, self.netns = guest, dev, netns
+    def __init__(self, guest, dev, netns, silence):
+        self.guest, self.dev, self.netns, self.silence = guest, dev, netns, silence
         self.frames = None
 
     def __enter__(self):
-        tool = f"exec {in_netns(self.netns, f'{self.guest.tools}/sniff.py {self.dev}')}"
-        self.job = self.guest.spawn(tool)
+        self.job = self.guest.tool("sniff", self.dev, "--silence", self.silence, netns=self.netns)
         wait_ready(self.job, f"sniffer on {self.dev}")
         return self
 
@@ -69,43 +64,56 @@ class Sniffer:
     def serials(self):
         return [f.serial for f in self.frames if f.ok]
 
-    def wait_frames(self, silence=0.5, timeout=60):
+    def wait_frames(self, silence=0.3, timeout=60):
         """Until the interface's receive counter stands still for `silence` seconds."""
-        path = f"cat /sys/class/net/{self.dev}/statistics/rx_packets"
-        command = in_netns(self.netns, path)
         end = time.monotonic() + timeout
         last = None
-        while (now := self.guest.out(command)) != last:
+        while (now := rx_packets(self.guest, self.dev, self.netns)) != last:
             if time.monotonic() > end:
                 raise GuestError(f"{self.dev} still receives after {timeout} s")
             last = now
             time.sleep(silence)
 
 
-def sniff(guest, dev, netns=None):
-    """Context: writes down the numbered frames that dev receives."""
-    return Sniffer(guest, dev, netns)
+def rx_packets(guest, dev, netns=None):
+    """The interface's own receive counter."""
+    links = json.loads(guest.out(f"ip {f'-n {netns}' if netns else ''} -j -s link show {dev}"))
+    return links[0]["stats64"]["rx"]["packets"]
+
+
+def sniff(guest, dev, netns=None, silence=0.5):
+    """Context: writes down the numbered frames that dev receives, until at the
+    end of the block none has come for `silence` seconds."""
+    return Sniffer(guest, dev, netns, silence)
 
 
 def blast(guest, dev, dst, count, netns=None, timeout=300, **options):
     """Sends numbered frames out of dev and waits until they are sent; options
     as in guesttools/blast.py: src, vlan, size, first, burst, gap."""
-    words = " ".join(f"--{k} {v}" for k, v in options.items() if v is not None)
-    guest.run(in_netns(netns, f"{guest.tools}/blast.py {dev} {dst} {count} {words}"), timeout)
+    words = [w for k, v in options.items() if v is not None for w in (f"--{k}", v)]
+    finish(guest.tool("blast", dev, dst, count, *words, netns=netns), timeout)
+
+
+def finish(job, timeout):
+    """Standard output of a tool that must succeed."""
+    if job.wait(timeout):
+        raise CommandFailed(f"status {job.rc}\n--- stdout\n{job.stdout}\n--- stderr\n{job.stderr}")
+    return job.stdout
 
 
 def transfer(guest, addr, server_ns=None, client_ns=None, size=1 << 20, udp=False, reverse=False, mtu=1500, timeout=600):
     """Moves size bytes to addr (on the server's side) and verifies them; raises
     CommandFailed if one is missing or wrong. UDP fills a packet of `mtu`."""
     port = next(PORTS)
-    server = guest.spawn("exec " + in_netns(server_ns, f"{guest.tools}/transfer.py server {addr} {port}"))
+    server = guest.tool("transfer", "server", addr, port, netns=server_ns)
     try:
         wait_ready(server, "transfer server")
-        words = f"--bytes {size}" + (" --reverse" if reverse else "")
+        words = ["--bytes", size]
+        if reverse:
+            words.append("--reverse")
         if udp:
-            words += f" --udp --size {mtu - (48 if ':' in addr else 28)}"
-        client = f"{guest.tools}/transfer.py client {addr} {port} {words}"
-        return json.loads(guest.out(in_netns(client_ns, client), timeout))
+            words += ["--udp", "--size", mtu - (48 if ":" in addr else 28)]
+        return json.loads(finish(guest.tool("transfer", "client", addr, port, *words, netns=client_ns), timeout))
     finally:
         if guest.alive:
             server.stop()

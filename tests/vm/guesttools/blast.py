@@ -14,7 +14,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.abspath(os.path.join(os.path.dirname(__file__), "../../..")))
-from tests.vm.wire import eth  # noqa: E402
+from tests.vm.wire import eth, mac_text  # noqa: E402
 
 
 def main():
@@ -29,14 +29,13 @@ def main():
     p.add_argument("--burst", type=int, default=32)
     p.add_argument("--gap", type=float, default=0.002)
     args = p.parse_args()
-    with open(f"/sys/class/net/{args.dev}/address") as f:
-        src = args.src or f.read().strip()
-    frames = [
-        eth(args.dst, src, vlan=args.vlan, serial=n, size=args.size)
-        for n in range(args.first, args.first + args.count)
-    ]
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as s:
         s.bind((args.dev, 0))
+        src = args.src or mac_text(s.getsockname()[4])
+        frames = [
+            eth(args.dst, src, vlan=args.vlan, serial=n, size=args.size)
+            for n in range(args.first, args.first + args.count)
+        ]
         for n, frame in enumerate(frames):
             if n and n % args.burst == 0:
                 time.sleep(args.gap)

@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""sniff.py DEV [--count N] [--timeout S]: write down the frames DEV receives.
+"""sniff.py DEV [--count N] [--timeout S] [--silence S]: write down the frames DEV receives.
 
 Runs in a guest; "any" is every interface of the namespace. Prints "ready" when
-it listens and, at the end (count reached, timeout over, or SIGTERM), a line for
-each numbered frame (tests.vm.wire) in the order of arrival:
+it listens and, at the end (count reached, timeout over, or `silence` seconds
+without a frame after SIGTERM: what is under way still counts), a line for each
+numbered frame (tests.vm.wire) in the order of arrival:
 
     SERIAL DEV VID PCP PKTTYPE DST SRC OK
 
@@ -16,6 +17,7 @@ sends is not seen.
 """
 
 import argparse
+import ctypes
 import os
 import select
 import signal
@@ -52,16 +54,8 @@ def only_ours(sock):
         (0x06, 0, 0, 0x40000),
     ]
     code = b"".join(struct.pack("HBBI", *i) for i in program)
-    buffer = socket_buffer(code)
-    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", len(program), buffer[1]))
-
-
-def socket_buffer(code):
-    """The bytes at an address that setsockopt can follow, kept alive by the caller."""
-    import ctypes
-
     held = ctypes.create_string_buffer(code, len(code))
-    return held, ctypes.addressof(held)
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", len(program), ctypes.addressof(held)))
 
 
 def listen(dev):
@@ -74,7 +68,7 @@ def listen(dev):
     return sock
 
 
-def collect(sock, count, timeout):
+def collect(sock, count, timeout, silence):
     """Only takes what comes; looking at it waits until the traffic is over."""
     stop_r, stop_w = os.pipe()
     os.set_blocking(stop_w, False)
@@ -86,17 +80,21 @@ def collect(sock, count, timeout):
     poll.register(stop_r, select.POLLIN)
     end = time.monotonic() + timeout
     frames = []
-    stopped = False
+    stopping = False
     print("ready", flush=True)
     while len(frames) < count:
         try:
             frames.append(sock.recvmsg(64, 64))
+            continue
         except BlockingIOError:
-            left = end - time.monotonic()
-            # What was queued before the signal still counts.
-            if stopped or left <= 0:
-                break
-            stopped = any(fd == stop_r for fd, _ in poll.poll(left * 1000))
+            pass
+        left = silence if stopping else end - time.monotonic()
+        events = poll.poll(left * 1000) if left > 0 else []
+        if not events:
+            break
+        if any(fd == stop_r for fd, _ in events):
+            stopping = True
+            poll.unregister(stop_r)
     return frames
 
 
@@ -118,9 +116,10 @@ def main():
     p.add_argument("dev")
     p.add_argument("--count", type=int, default=sys.maxsize)
     p.add_argument("--timeout", type=float, default=3600)
+    p.add_argument("--silence", type=float, default=0.5)
     args = p.parse_args()
     sock = listen(args.dev)
-    frames = collect(sock, args.count, args.timeout)
+    frames = collect(sock, args.count, args.timeout, args.silence)
     _, drops = struct.unpack("II", sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
     rows = [r for r in map(describe, frames) if r[0] is not None]
     lines = [" ".join(map(str, r)) for r in rows]
