@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Fixtures of the link tests: a host of VMs, clean before and after."""
+
+import pytest
+
+from tests.e2e.link import lib
+from tests.vm import topology
+
+
+@pytest.fixture
+def host(link_guest):
+    """lib.Host of the shared guest's NIC 0, modules loaded, nothing allocated."""
+    g = link_guest
+    lib.load(g)
+    lib.clean(g)
+    h = lib.Host(g)
+    yield h
+    if g.alive and not g.failed:
+        lib.clean(g)
+
+
+@pytest.fixture
+def bare_host(link_guest):
+    """The same with vmq_vswitch not loaded."""
+    g = link_guest
+    lib.load(g, "vmq", "vmq_igb")
+    lib.clean(g)
+    topology.unload(g, "vmq_vswitch")
+    h = lib.Host(g)
+    yield h
+    if g.alive and not g.failed:
+        lib.clean(g)

@@ -1,0 +1,484 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the link tests have run inside the guest; the arguments are one JSON object.
+
+guesttool.py COMMAND [JSON]:
+
+recv   counts numbered frames at interfaces, in order, until SIGTERM
+send   sends numbered frames out of interfaces
+write  writes texts into files, an errno for each
+mmio   reads or writes one 32-bit register of a PCI function
+serve  hashes or generates TCP streams (see transfer)
+transfer  moves checked bytes over TCP, both ways, to each address
+churn  makes and deletes a port, waiting for frames between two changes
+sweep  repeats a system call with the n-th allocation failing, n = 1, 2, ...
+
+Interfaces are "NAME", "NETNS/NAME" or, for recv, "*": all of the namespace.
+"""
+
+import array
+import ctypes
+import errno
+import fcntl
+import hashlib
+import json
+import mmap
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../vm"))
+import wire  # noqa: E402
+
+libc = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNET = 0x40000000
+ETH_P_ALL = 3
+SOL_PACKET = 263
+PACKET_STATISTICS = 6
+PACKET_AUXDATA = 8
+PACKET_IGNORE_OUTGOING = 23
+SO_ATTACH_FILTER = 26
+SO_RCVBUFFORCE = 33
+TP_STATUS_VLAN_VALID = 1 << 4
+RCVBUF = 96 << 20
+SILENCE = 0.4
+MILLISECONDS_IDLE = 20
+
+
+def enter_netns(name):
+    path = f"/run/netns/{name}" if name else "/proc/1/ns/net"
+    fd = os.open(path, os.O_RDONLY)
+    if libc.setns(fd, CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), f"setns {path}")
+    os.close(fd)
+
+
+def split(interface):
+    netns, _, name = interface.rpartition("/")
+    return netns, name
+
+
+def filter_numbered(queue=None):
+    """Classic BPF: ethertype of numbered frames and, if asked for, frames for
+    which receive queue `queue` is recorded."""
+    ancillary = 0x100000000 - 0x1000
+    wanted = [(0x28, 0, 0, ancillary + 0), (0x15, 0, 1, wire.ETHERTYPE)]
+    accept, refuse = (0x06, 0, 0, 0xFFFF), (0x06, 0, 0, 0)
+    if queue is None:
+        code = [*wanted, accept, refuse]
+    else:
+        # skb->queue_mapping is 0 without a recorded queue, else queue + 1.
+        code = [wanted[0], (0x15, 0, 3, wire.ETHERTYPE), (0x28, 0, 0, ancillary + 24), (0x15, 0, 1, queue + 1)]
+        code += [accept, refuse]
+    return code
+
+
+def attach(sock, code):
+    data = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *c) for c in code))
+    program = struct.pack("HL", len(code), ctypes.addressof(data))
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+
+
+def open_tap(name, queue=None):
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    attach(sock, filter_numbered(queue))
+    sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RCVBUF)
+    sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+    sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+    sock.bind(("" if name == "*" else name, ETH_P_ALL))
+    sock.setblocking(False)
+    return sock
+
+
+class Taps:
+    """taps: interfaces; queues: [interface, n]: only frames of receive queue n."""
+
+    def __init__(self, taps, queues, progress):
+        self.sources = []
+        for interface, queue in [(t, None) for t in taps] + [tuple(q) for q in queues]:
+            netns, name = split(interface)
+            enter_netns(netns)
+            self.sources.append((interface, queue, open_tap(name, queue)))
+        self.frames = []
+        self.progress = os.open(progress, os.O_WRONLY | os.O_CREAT, 0o644)
+        self.told = -1
+
+    def tell(self):
+        if self.told != len(self.frames):
+            self.told = len(self.frames)
+            os.pwrite(self.progress, b"%012d" % self.told, 0)
+
+    def read(self, source):
+        """All that is there, at most 64, so that the progress stays fresh."""
+        for _ in range(64):
+            try:
+                data, extra, _, where = self.sources[source][2].recvmsg(9300, 64)
+            except BlockingIOError:
+                return
+            self.frames.append((source, where[0], data, extra))
+
+    def run(self, stopped):
+        poll = select.poll()
+        by_fd = {}
+        for n, (_, _, sock) in enumerate(self.sources):
+            poll.register(sock, select.POLLIN)
+            by_fd[sock.fileno()] = n
+        quiet_since = None
+        while True:
+            ready = poll.poll(MILLISECONDS_IDLE)
+            for fd, _ in ready:
+                self.read(by_fd[fd])
+            self.tell()
+            if ready:
+                quiet_since = None
+            elif stopped:
+                quiet_since = quiet_since or time.monotonic()
+                if time.monotonic() - quiet_since > SILENCE:
+                    return
+
+    def result(self):
+        lost = 0
+        for _, _, sock in self.sources:
+            lost += struct.unpack("II", sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1]
+        return {
+            "taps": [[interface, queue] for interface, queue, _ in self.sources],
+            "frames": [self.describe(*f) for f in self.frames],
+            "lost": lost,
+        }
+
+    @staticmethod
+    def describe(source, name, data, extra):
+        vlan = None
+        for level, kind, aux in extra:
+            if level == SOL_PACKET and kind == PACKET_AUXDATA:
+                status, _, _, _, _, tci, _ = struct.unpack("IIIHHHH", aux[:20])
+                if status & TP_STATUS_VLAN_VALID:
+                    vlan = tci & 0xFFF
+        f = wire.parse(data)
+        return [source, name, f.dst, f.src, vlan, f.vlan is not None, f.serial, f.ok]
+
+
+def cmd_recv(taps, out, progress, queues=()):
+    stopped = []
+    signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
+    t = Taps(taps, queues, progress)
+    t.tell()
+    print("ready", flush=True)
+    t.run(stopped)
+    with open(out, "w") as f:
+        json.dump(t.result(), f)
+
+
+def cmd_send(interface, frames, burst=32, gap=0.001):
+    """frames: arguments of wire.eth(), with "count": that many serials from "serial" on."""
+    netns, name = split(interface)
+    enter_netns(netns)
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    sock.bind((name, wire.ETHERTYPE))
+    sent = 0
+    for options in frames:
+        first, count = options.pop("serial"), options.pop("count", 1)
+        for serial in range(first, first + count):
+            sock.send(wire.eth(serial=serial, **options))
+            sent += 1
+            if sent % burst == 0:
+                time.sleep(gap)
+    print(json.dumps(sent))
+
+
+def cmd_write(items, after=None):
+    """[[path, text], ...] to [[errno, text of the file "after"], ...]."""
+    results = []
+    for path, text in items:
+        number = 0
+        try:
+            fd = os.open(path, os.O_WRONLY)
+            try:
+                os.write(fd, text.encode("latin-1"))
+            finally:
+                os.close(fd)
+        except OSError as e:
+            number = e.errno
+        said = open(after).read().strip() if after else ""
+        results.append([number, said])
+    print(json.dumps(results))
+
+
+def cmd_mmio(bdf, offset, value=None, clear=None):
+    fd = os.open(f"/sys/bus/pci/devices/{bdf}/resource0", os.O_RDWR | os.O_SYNC)
+    page = mmap.PAGESIZE
+    window = mmap.mmap(fd, page, offset=offset // page * page)
+    register = ctypes.c_uint32.from_buffer(window, offset % page)
+    old = register.value
+    if clear is not None:
+        value = old & ~clear
+    if value is not None:
+        register.value = value
+    print(json.dumps([old, register.value]))
+
+
+# Checked TCP: a block of pseudo-random bytes repeated, hashed at both ends.
+
+
+def block(seed):
+    data = b"".join(hashlib.sha256(b"%d.%d" % (seed, n)).digest() for n in range(2048))
+    return data * 4
+
+
+def push(sock, size, seed):
+    """Sends size bytes; their hash."""
+    digest, data = hashlib.sha256(), block(seed)
+    while size:
+        part = data[: min(size, len(data))]
+        sock.sendall(part)
+        digest.update(part)
+        size -= len(part)
+    return digest.hexdigest()
+
+
+def pull(sock, size):
+    digest = hashlib.sha256()
+    while size:
+        part = sock.recv(min(size, 1 << 18))
+        if not part:
+            raise ConnectionError(f"closed with {size} bytes to come")
+        digest.update(part)
+        size -= len(part)
+    return digest.hexdigest()
+
+
+def line_from(sock):
+    text = b""
+    while not text.endswith(b"\n"):
+        part = sock.recv(1)
+        if not part:
+            raise EOFError
+        text += part
+    return json.loads(text)
+
+
+def line_to(sock, value):
+    sock.sendall(json.dumps(value).encode() + b"\n")
+
+
+def cmd_serve(netns, port=7000):
+    """Does what each connection asks for: "up": takes bytes, "down": gives them."""
+    enter_netns(netns)
+    listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    print("ready", flush=True)
+    while True:
+        sock, _ = listener.accept()
+        try:
+            direction, size, seed = line_from(sock)
+            line_to(sock, pull(sock, size) if direction == "up" else push(sock, size, seed))
+        except (OSError, EOFError) as e:
+            print(f"connection failed: {e!r}", flush=True)
+        sock.close()
+
+
+def cmd_transfer(netns, addresses, size, port=7000, timeout=60):
+    """[[address, direction, hash here, hash there, seconds], ...]; a connection
+    that fails has its reason in place of the hashes."""
+    enter_netns(netns)
+    results = []
+    for n, address in enumerate(addresses):
+        for direction in ("up", "down"):
+            seed = os.getpid() * 1000 + n
+            began = time.monotonic()
+            try:
+                sock = socket.create_connection((address, port), timeout)
+                line_to(sock, [direction, size, seed])
+                mine = push(sock, size, seed) if direction == "up" else pull(sock, size)
+                theirs = line_from(sock)
+                sock.close()
+            except (OSError, EOFError) as e:
+                mine, theirs = f"failed: {e!r}", ""
+            results.append([address, direction, mine, theirs, time.monotonic() - began])
+    print(json.dumps(results))
+
+
+# Ports coming and going while another VM receives
+
+
+def cmd_churn(uplink, watched, rounds, frames, address="52:54:00:cc:00:01", commands=None):
+    """rounds times: make a port, delete it (or run each of `commands`); before
+    each change `frames` more frames must have come at `watched`. Prints the
+    least number that came between two changes, and how many changes were made."""
+    counter = f"/sys/class/net/{watched}/statistics/rx_packets"
+    make = ["ip", "link", "add", "link", uplink, "name", "churn0", "address", address, "type", "vmq"]
+    steps = commands or [make, ["ip", "link", "del", "churn0"]]
+    least, changes = None, 0
+
+    def count():
+        with open(counter) as f:
+            return int(f.read())
+
+    last = count()
+    for _ in range(rounds):
+        for step in steps:
+            end = time.monotonic() + 30
+            while (now := count()) - last < frames:
+                if time.monotonic() > end:
+                    raise SystemExit(f"the stream stopped at {now}, {now - last} since the last change")
+                time.sleep(0.002)
+            if changes:
+                least = now - last if least is None else min(least, now - last)
+            subprocess.run(step, check=True)
+            last = count()
+            changes += 1
+    print(json.dumps({"least": least, "changes": changes}))
+
+
+# Failing allocations
+
+
+def nth_failing(n, action):
+    """Runs action with the n-th allocation of this thread failing; its errno
+    (0: worked) and whether one was made to fail."""
+    fd = os.open("/proc/thread-self/fail-nth", os.O_RDWR)
+    number = 0
+    os.write(fd, b"%d" % n)
+    try:
+        action()
+    except OSError as e:
+        number = e.errno
+    left = int(os.pread(fd, 32, 0).strip(b"\n\0") or b"0")
+    os.pwrite(fd, b"0", 0)
+    os.close(fd)
+    return number, left == 0
+
+
+class BindAction:
+    """Hands a PCI function to the driver, and takes it back."""
+
+    def __init__(self, bdf):
+        driver = "/sys/bus/pci/drivers/vmq_igb/"
+        self.bound = driver + bdf
+        self.bdf = bdf.encode()
+        self.bind = os.open(driver + "bind", os.O_WRONLY)
+        self.unbind = os.open(driver + "unbind", os.O_WRONLY)
+
+    def run(self):
+        os.write(self.bind, self.bdf)
+
+    def undo(self):
+        if os.path.exists(self.bound):
+            os.write(self.unbind, self.bdf)
+
+    def done(self):
+        return os.path.exists(self.bound)
+
+
+class OpenAction:
+    """Sets an interface up and down by ioctl, in this very task."""
+
+    SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
+
+    def __init__(self, dev):
+        self.sock = socket.socket()
+        self.dev = dev.encode()
+
+    def set(self, up):
+        request = array.array("B", struct.pack("16sh22x", self.dev, 0))
+        fcntl.ioctl(self.sock, self.SIOCGIFFLAGS, request)
+        flags = struct.unpack_from("h", request, 16)[0]
+        flags = flags | self.IFF_UP if up else flags & ~self.IFF_UP
+        self.request = array.array("B", struct.pack("16sh22x", self.dev, flags))
+        fcntl.ioctl(self.sock, self.SIOCSIFFLAGS, self.request)
+
+    def run(self):
+        self.set(True)
+
+    def undo(self):
+        self.set(False)
+
+    def done(self):
+        request = array.array("B", struct.pack("16sh22x", self.dev, 0))
+        fcntl.ioctl(self.sock, self.SIOCGIFFLAGS, request)
+        return bool(struct.unpack_from("h", request, 16)[0] & self.IFF_UP)
+
+
+class PortAction:
+    """Makes and deletes a port by rtnetlink, in this very task."""
+
+    NAME = "fault0"
+
+    def __init__(self, uplink):
+        self.sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+        self.sock.bind((0, 0))
+        self.index = socket.if_nametoindex(uplink)
+
+    @staticmethod
+    def attribute(kind, data):
+        return struct.pack("HH", 4 + len(data), kind) + data + b"\0" * (-len(data) % 4)
+
+    def request(self, kind, flags, payload):
+        header = struct.pack("IHHII", 16 + len(payload), kind, flags | 0x5, 1, 0)
+        self.sock.send(header + payload)
+        answer = self.sock.recv(65536)
+        number = -struct.unpack_from("i", answer, 16)[0]
+        if number:
+            raise OSError(number, os.strerror(number))
+
+    def run(self):
+        info = self.attribute(1, b"vmq\0")
+        payload = struct.pack("BxHiII", 0, 0, 0, 0, 0)
+        payload += self.attribute(3, self.NAME.encode() + b"\0")
+        payload += self.attribute(5, struct.pack("i", self.index))
+        payload += self.attribute(1, bytes.fromhex("525400fa0001"))
+        payload += self.attribute(18, info)
+        self.request(16, 0x600, payload)
+
+    def undo(self):
+        if self.done():
+            payload = struct.pack("BxHiII", 0, 0, socket.if_nametoindex(self.NAME), 0, 0)
+            self.request(17, 0, payload)
+
+    def done(self):
+        return os.path.exists("/sys/class/net/" + self.NAME)
+
+
+ACTIONS = {"bind": BindAction, "open": OpenAction, "port": PortAction}
+
+
+def cmd_sweep(action, target, limit=2000):
+    """Fails the n-th allocation of an action for n = 1, 2, ... until it works
+    with none failing. After each failure the same action must work."""
+    a = ACTIONS[action](target)
+    a.undo()
+    survived = refused = 0
+    errors = {}
+    for n in range(1, limit):
+        number, injected = nth_failing(n, a.run)
+        if not injected and not number:
+            break
+        if number:
+            refused += 1
+            name = errno.errorcode.get(number, str(number))
+            errors[name] = errors.get(name, 0) + 1
+            if a.done() and action != "open":
+                raise SystemExit(f"n={n}: {action} failed with {name} but {target} is there")
+        else:
+            survived += 1
+        a.undo()
+    else:
+        raise SystemExit(f"an allocation still fails at n={limit}")
+    a.undo()
+    a.run()
+    worked = a.done()
+    print(json.dumps({"sites": n - 1, "refused": refused, "survived": survived, "errors": errors, "works": worked}))
+
+
+def main():
+    command = globals()["cmd_" + sys.argv[1]]
+    options = json.loads(sys.argv[2] if len(sys.argv) > 2 else sys.stdin.read())
+    command(**options)
+
+
+if __name__ == "__main__":
+    main()

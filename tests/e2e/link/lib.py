@@ -1,0 +1,419 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the link tests share: the host of the VMs as its administrator sees it.
+
+    h = Host(g)                       # modules loaded, NIC 0 up and clean
+    vm = h.port("vm1", VM1)           # a VM port on NIC 0, up
+    with h.taps("vm1", h.dev) as t:   # counts numbered frames, in order
+        h.send(VM1, range(100))       # from outside, paced
+        t.wait(100)
+    t.serials("vm1") == list(range(100))
+    h.write([[path, text], ...])      # [errno name or "", last_error] each
+    h.dump()                          # everything a user set, comparable
+    h.counters(), h.interrupts()      # before and after: see delta()
+
+Receipts are counted at packet taps in the guest, or by the host on the wire;
+never by the sender, and never by the driver's own counters alone.
+"""
+
+import collections
+import contextlib
+import errno
+import itertools
+import json
+import os
+import re
+import threading
+import time
+
+from tests.vm import topology
+from tests.vm.wire import eth
+
+TOOL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "guesttool.py")
+PYTHON = "/usr/bin/python3 -I -S -B"
+OUTSIDE = "52:54:00:00:99:01"
+BROADCAST = "ff:ff:ff:ff:ff:ff"
+POOLS = 8
+VM_QUEUES = range(1, POOLS)
+# The port's own counters; what else stands in its directory is its state.
+PORT_COUNTERS = {"lookups", "rx_queue_packets", "rx_switch_packets"}
+
+Frame = collections.namedtuple("Frame", "tap iface dst src vlan tagged serial ok")
+numbers = itertools.count(1)
+
+
+def vm_mac(n):
+    return f"52:54:00:00:17:{n:02x}"
+
+
+def say(text):
+    print(f"    {text}", flush=True)
+
+
+def errno_name(number):
+    return errno.errorcode.get(number, str(number)) if number else ""
+
+
+def errno_of(text):
+    """Name of the error whose message ends this text, as tools print it."""
+    found = [name for number, name in errno.errorcode.items() if os.strerror(number).lower() in text.lower()]
+    # "Operation not supported" has two names on Linux.
+    return found[0].replace("ENOTSUP", "EOPNOTSUPP") if found else ""
+
+
+def tool(g, command, timeout=120, **options):
+    """One command of guesttool.py; what it prints last, as a value."""
+    r = g.run(f"{PYTHON} {TOOL} {command}", timeout, stdin=json.dumps(options))
+    return json.loads(r.stdout.strip().splitlines()[-1]) if r.stdout.strip() else None
+
+
+def spawn_tool(g, command, **options):
+    return g.spawn(f"exec {PYTHON} {TOOL} {command} '{json.dumps(options)}'")
+
+
+def wait_for(what, condition, timeout=20, poll=0.1):
+    """Waits until condition() is true; its value."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {timeout} s: {what}")
+        time.sleep(poll)
+
+
+def delta(before, after):
+    """What changed between two dictionaries of numbers."""
+    return {k: after[k] - before.get(k, 0) for k in after if after[k] != before.get(k, 0)}
+
+
+class Taps:
+    """Packet taps in the guest, by guesttool.py recv; a context manager.
+    A tap is an interface, "NETNS/NAME", "*", or (interface, receive queue)."""
+
+    def __init__(self, g, *taps):
+        self.g = g
+        self.names = [t for t in taps if isinstance(t, str)]
+        self.queues = [list(t) for t in taps if not isinstance(t, str)]
+        self.base = f"taps-{next(numbers)}"
+        self.frames = None
+
+    def __enter__(self):
+        self.job = spawn_tool(
+            self.g,
+            "recv",
+            taps=self.names,
+            queues=self.queues,
+            out=f"/run/out/{self.base}.json",
+            progress=f"/run/out/{self.base}.count",
+        )
+        wait_for("packet taps are open", lambda: "ready" in self.job.stdout or self.job.poll() is not None, 60, 0.02)
+        assert self.job.poll() is None, f"taps: {self.job.stderr}"
+        return self
+
+    def count(self):
+        """Frames so far, at all taps; lags a little."""
+        with open(f"{self.g.shared}/{self.base}.count") as f:
+            return int(f.read() or 0)
+
+    def wait(self, n, timeout=30):
+        """Waits until n frames came at all taps; more may."""
+        end = time.monotonic() + timeout
+        while self.count() < n and time.monotonic() < end:
+            time.sleep(0.01)
+        return self.count()
+
+    def __exit__(self, kind, *_):
+        rc = self.job.stop(timeout=60)
+        if kind:
+            return
+        assert rc == 0, f"taps ended with {rc}: {self.job.stderr}"
+        with open(f"{self.g.shared}/{self.base}.json") as f:
+            result = json.load(f)
+        assert result["lost"] == 0, f"the packet taps lost {result['lost']} frames themselves"
+        names = [f"{i}" if q is None else (i, q) for i, q in result["taps"]]
+        self.frames = [Frame(names[f[0]], *f[1:]) for f in result["frames"]]
+        bad = [f for f in self.frames if not f.ok]
+        assert not bad, f"{len(bad)} frames were changed on their way, first: {bad[0]}"
+
+    def at(self, tap):
+        return [f for f in self.frames if f.tap == tap]
+
+    def serials(self, tap):
+        """Serial numbers at a tap, in the order of arrival."""
+        return [f.serial for f in self.at(tap)]
+
+
+def describe_stream(sent, got):
+    """None when got is sent, once each and in order; else what is wrong."""
+    if got == sent:
+        return None
+    counts = collections.Counter(got)
+    lost = [s for s in sent if s not in counts]
+    twice = [s for s, n in counts.items() if n > 1]
+    strange = sorted(counts.keys() - set(sent))
+    late = sum(1 for a, b in itertools.pairwise(got) if b < a)
+    return (
+        f"{len(sent)} sent, {len(got)} came; lost {len(lost)} {lost[:5]}, twice {len(twice)} {twice[:5]}, "
+        f"never sent {strange[:5]}, {late} steps back"
+    )
+
+
+class Stream:
+    """Numbered frames from outside at a steady rate, from a thread, until the
+    context ends. Never more than `window` frames are on their way (a receive
+    ring has 512): the taps say how many came; frames that are lost for good
+    are given up after `patience` seconds without any progress."""
+
+    def __init__(self, h, taps, dst, rate=1000, window=200, patience=3, frame=None):
+        self.h, self.taps, self.rate, self.window, self.patience = h, taps, rate, window, patience
+        self.make = frame or (lambda serial: eth(dst, OUTSIDE, serial=serial))
+        self.sent = 0
+        self.given_up = 0
+        self.stalls = 0
+        self.stopping = threading.Event()
+        self.error = None
+        self.paused = threading.Event()
+
+    def __enter__(self):
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+        return self
+
+    def run(self):
+        try:
+            step = max(1, self.rate // 500)
+            began = time.monotonic()
+            while not self.stopping.is_set():
+                for _ in range(step):
+                    self.h.wire.send(self.make(self.sent))
+                    self.sent += 1
+                began += step / self.rate
+                time.sleep(max(0, began - time.monotonic()))
+                self.hold_window()
+                began = max(began, time.monotonic() - 0.05)
+        except Exception as e:  # handed to the test, which waits in __exit__
+            self.error = e
+
+    def hold_window(self):
+        came, since = self.taps.count() + self.given_up, time.monotonic()
+        while self.sent - came > self.window and not self.stopping.is_set():
+            time.sleep(0.005)
+            now = self.taps.count() + self.given_up
+            if now != came:
+                came, since = now, time.monotonic()
+            elif time.monotonic() - since > self.patience:
+                self.stalls += 1
+                self.given_up = self.sent - self.taps.count()
+                return
+
+    def wait_sent(self, n, timeout=30):
+        wait_for(f"{n} more frames of the stream are sent", lambda s=self.sent: self.sent - s >= n, timeout, 0.01)
+
+    def __exit__(self, kind, *_):
+        self.stopping.set()
+        self.thread.join()
+        if self.error and not kind:
+            raise self.error
+        if not kind:
+            self.taps.wait(self.sent, 10)
+
+
+class Host:
+    """NIC 0 of the guest with our driver, and the ports on it."""
+
+    def __init__(self, g, nic=0):
+        self.g, self.nic = g, nic
+        self.dev = topology.up(g, nic)
+        self.mac = g.mac(nic)
+        self.wire = g.wires.get(nic)
+
+    # Files
+
+    @property
+    def vmq(self):
+        return f"/sys/class/net/{self.dev}/vmq"
+
+    def rxq(self, n, name=""):
+        return f"/sys/class/net/{self.dev}/queues/rx-{n}/vmq/{name}".rstrip("/")
+
+    def files(self, *patterns):
+        """{path: text} of all files that match the shell patterns."""
+        script = f"for f in {' '.join(patterns)}; do [ -r $f ] && printf '%s\\0%s\\0' $f \"$(<$f)\"; done; true"
+        parts = self.g.run(script).stdout.split("\0")
+        return dict(zip(parts[::2], parts[1::2], strict=False))
+
+    def read(self, path):
+        return self.g.out(f"cat {path}")
+
+    def queue(self, n):
+        """{file: text} of a queue's directory."""
+        return {os.path.basename(p): t for p, t in self.files(self.rxq(n) + "/*").items()}
+
+    def state(self, n):
+        return self.read(self.rxq(n, "state"))
+
+    def port_file(self, name, file):
+        return self.read(f"/sys/class/net/{name}/vmq/{file}")
+
+    def port_queue(self, name):
+        """Id of the port's queue, or None."""
+        text = self.port_file(name, "queue")
+        return None if text == "none" else int(text)
+
+    # Requests
+
+    def write(self, items):
+        """[[path, text], ...] to [(errno name, last_error), ...]."""
+        answer = tool(self.g, "write", items=items, after=f"{self.vmq}/last_error")
+        return [(errno_name(number), text) for number, text in answer]
+
+    def put(self, path, text):
+        """One write; its errno's name, "" when it was accepted."""
+        return self.write([[path, text]])[0][0]
+
+    def must(self, *items):
+        """Writes that have to be accepted."""
+        for (path, text), (error, said) in zip(items, self.write(list(items)), strict=True):
+            assert not error, f"writing {text!r} to {path}: {error} ({said})"
+
+    def ntuple(self, rule):
+        """ethtool -N; the errno's name, "" when it was accepted."""
+        r = self.g.run(f"ethtool -N {self.dev} {rule}", check=False)
+        return errno_of(r.stdout + r.stderr) or ("" if r.rc == 0 else f"status {r.rc}: {r.stderr}")
+
+    def last_error(self):
+        return self.read(f"{self.vmq}/last_error")
+
+    def port(self, name, mac, *fdb, up=True):
+        """A port on the NIC; fdb: ("MAC", vid) more of its addresses."""
+        self.g.run(f"ip link add link {self.dev} name {name} address {mac} type vmq")
+        for address, vid in fdb:
+            self.g.run(f"bridge fdb add {address} {f'vlan {vid} ' if vid else ''}dev {name} self")
+        if up:
+            self.g.run(f"ip link set {name} up")
+            topology.wait_carrier(self.g, name)
+        return name
+
+    def ports(self, macs, prefix="vm"):
+        """Ports vm1.. with these addresses, up; their names."""
+        names = [f"{prefix}{n}" for n in range(1, len(macs) + 1)]
+        script = "".join(
+            f"ip link add link {self.dev} name {name} address {mac} type vmq && ip link set {name} up || exit\n"
+            for name, mac in zip(names, macs, strict=True)
+        )
+        self.g.run(script)
+        topology.wait_carrier(self.g, names[-1])
+        return names
+
+    def delete(self, *names):
+        self.g.run("; ".join(f"ip link del {n} || exit" for n in names))
+
+    def pin(self, n, cpu):
+        """Strict pin, and the moment it takes to be in effect."""
+        self.must([self.rxq(n, "cpu"), str(cpu)])
+        wait_for(f"queue {n} is on CPU {cpu}", lambda: self.read(self.rxq(n, "cpu_effective")) == str(cpu), 5, 0.05)
+
+    # Traffic
+
+    def taps(self, *taps):
+        return Taps(self.g, *taps)
+
+    def send(self, dst, serials, vlan=None, src=OUTSIDE, size=60):
+        """Numbered frames from outside, 32 a millisecond at most."""
+        return self.wire.send_paced(eth(dst, src, vlan=vlan, serial=s, size=size) for s in serials)
+
+    # What there is
+
+    def dump(self):
+        """All that a user set or sees of policy: queues, filters, CPUs, ports.
+        No counters, no text of refusals."""
+        script = (
+            f"cd /sys/class/net/{self.dev} || exit\n"
+            "for f in queues/rx-*/vmq/*; do case ${f##*/} in rx_*|tx_*|filter_*|filters) continue;; esac;"
+            ' echo "$f: $(<$f)"; done\n'
+            "for f in queues/rx-*/vmq/filters; do"
+            ' while read -r id mac rest; do echo "$f: $id $mac ${rest% *}"; done <$f; done\n'
+            'for f in vmq/*; do [ $f = vmq/last_error ] || echo "$f: $(<$f)"; done\n'
+            f"ethtool -n {self.dev}\n"
+            "for n in '' $(ip netns list | cut -d' ' -f1); do\n"
+            "ip ${n:+-n $n} -d -o link show type vmq | sed 's/^[0-9]*: //; s/@[^:]*:/:/; s/qlen [0-9]*//'\n"
+            "done\n"
+            f"for p in $(ip -o link show type vmq | sed 's/^[0-9]*: //; s/@.*//'); do\n"
+            'bridge fdb show dev $p; echo "$p: $(</sys/class/net/$p/vmq/queue) '
+            '$(</sys/class/net/$p/vmq/reason)"; done 2>/dev/null\n'
+            f"cat /sys/class/net/{self.dev}/address\n"
+        )
+        return self.g.out(script).splitlines()
+
+    def counters(self):
+        """{name: number} of the NIC's and the driver's counters."""
+        text = self.g.out(f"ethtool -S {self.dev}")
+        return {k.strip(): int(v) for k, v in re.findall(r"^\s*([^:\n]+):\s*(\d+)$", text, re.M)}
+
+    def port_counters(self, name):
+        files = self.files(f"/sys/class/net/{name}/vmq/*", f"/sys/class/net/{name}/statistics/*")
+        return {os.path.basename(p): int(t) for p, t in files.items() if t.isdigit()}
+
+    def interrupts(self):
+        """{queue: [count on each CPU]} of the NIC's queue vectors."""
+        lines = {}
+        for line in self.g.out("cat /proc/interrupts").splitlines()[1:]:
+            name, _, rest = line.strip().partition(":")
+            lines[name] = rest.split()
+        cpus = int(self.g.out("nproc"))
+        irqs = self.files(*(self.rxq(n, "irq") for n in range(POOLS)))
+        return {
+            n: [int(c) for c in lines.get(irqs[self.rxq(n, "irq")], ["0"] * cpus)[:cpus]] for n in range(POOLS)
+        }
+
+    @contextlib.contextmanager
+    def unchanged(self):
+        """Fails when the dump differs at the end of the context."""
+        before = self.dump()
+        yield
+        after = self.dump()
+        assert after == before, differences(before, after)
+
+
+def differences(before, after):
+    gone = [f"- {line}" for line in before if line not in after]
+    new = [f"+ {line}" for line in after if line not in before]
+    return "\n".join(["state has changed:", *gone, *new])
+
+
+# Removes every port, every filter of the administrator and every queue of his.
+CLEAN = r"""
+for n in '' $(ip netns list | cut -d' ' -f1); do
+    for p in $(ip ${n:+-n $n} -o link show type vmq 2>/dev/null | sed 's/^[0-9]*: //; s/[@:].*//'); do
+        ip ${n:+-n $n} link del $p
+    done
+    [ -z "$n" ] || [ $n = peer ] || ip netns del $n
+done
+for q in /sys/class/net/*/queues/rx-*/vmq; do
+    [ -e $q/filters ] || continue
+    while read -r id mac rest; do
+        case $rest in *admin*) echo $id >$q/filter_del;; esac
+    done <$q/filters
+    case $q in */rx-0/vmq) continue;; esac
+    case $(<$q/state) in allocated|paused) echo free >$q/state;; esac
+done
+for i in {1..100}; do
+    grep -hvx undefined /sys/class/net/*/queues/rx-[1-9]/vmq/state || exit 0
+    sleep 0.1
+done
+echo "queues are still in use" >&2
+exit 1
+"""
+
+
+def clean(g):
+    r = g.run(CLEAN, check=False)
+    assert r.rc == 0, f"cleaning up failed: {r.stdout} {r.stderr}"
+
+
+def load(g, *names):
+    """topology.load, and no IPv6 on interfaces of the initial namespace: its
+    own frames would disturb the counting."""
+    g.run("sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1")
+    topology.load(g, *names)
