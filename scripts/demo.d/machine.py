@@ -79,9 +79,10 @@ class Machine:
         self.quiet_ipv6()
         self.type("modprobe igb")
         name = topology.wait_netdev(self.guest, 0)
-        self.type(f"VMQ_MODULES={self.guest.mods} scripts/vmq-bind {name}")
+        self.guest.run(f"ln -s {self.guest.mods} /run/vmq")
+        self.type(f"VMQ_MODULES=/run/vmq scripts/vmq-bind {name}")
         self.uplink = topology.wait_netdev(self.guest, 0)
-        self.type(f"insmod {self.guest.mods}/vmq_vswitch.ko")
+        self.type("insmod /run/vmq/vmq_vswitch.ko")
         self.type(f"ip link set {self.uplink} up")
         topology.wait_carrier(self.guest, self.uplink)
 

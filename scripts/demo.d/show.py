@@ -6,10 +6,12 @@ import time
 
 HEARTBEAT = 20
 
-ROW = "{:>5}  {:<7}{:<18}{:>5}  {:>6} {:>4}  {:>6} {:>5}  {:>5} {:>5}  {:>5} {:>5}"
+ROW = "{:>5}  {:<6} {:<17}  {:>4}  {:>6} {:>4}  {:>6} {:>9}  {:>5} {:>5}  {:>5} {:>8}"
 HEADS = (
-    ("", "", "", "", "CPU", "", "inter-", "rupts", "to", "VM:", "repli", "es:"),
-    ("queue", "VM", "MAC address", "VLAN", "wanted", "now", "there", "else", "sent", "came", "sent", "out"),
+    "                                             CPU        interrupts      to the VM      replies",
+    ROW.format(
+        "queue", "VM", "MAC address", "VLAN", "wanted", "now", "there", "elsewhere", "sent", "came", "sent", "came out"
+    ),
 )
 
 
@@ -28,21 +30,21 @@ class Printer:
     def spent(self):
         return int(time.monotonic() - self.began)
 
-    def step(self, text):
+    def step(self, text, doing):
         self(text)
-        self.doing = text.rstrip(".: ")
+        self.doing = doing
 
     def _live(self):
         while True:
             time.sleep(1)
             if self.doing and time.monotonic() - self.last >= HEARTBEAT:
-                self(f"  ... {self.doing}: still at it after {self.spent()} s in all")
+                self(f"  ... still {self.doing}, {self.spent()} s")
 
 
 def table_head(say):
     say()
     for head in HEADS:
-        say(ROW.format(*head).rstrip())
+        say(head)
 
 
 def table_row(say, *cells):
