@@ -96,4 +96,30 @@ tick() {
 	done
 }
 
+# One file that apt cannot parse stops all of apt. Leave out those that fail
+# alone, for the apt programs that this script starts from now on: what is
+# needed may well come from the others. DIR is a scratch directory.
+use_good_sources() {
+	local dir=$1/apt file
+
+	unset APT_CONFIG
+	rm -rf "$dir"
+	apt-get indextargets >/dev/null 2>&1 && return 0
+	mkdir -p "$dir/one" "$dir/good"
+	for file in /etc/apt/sources.list.d/*.list \
+	    /etc/apt/sources.list.d/*.sources; do
+		[ -e "$file" ] || continue
+		cp "$file" "$dir/one/"
+		if apt-get indextargets -o Dir::Etc::sourcelist=/dev/null \
+		    -o Dir::Etc::sourceparts="$dir/one" >/dev/null 2>&1; then
+			cp "$file" "$dir/good/"
+		else
+			say "leaving out $file, which apt cannot read"
+		fi
+		rm -f "$dir/one"/*
+	done
+	echo "Dir::Etc::sourceparts \"$dir/good\";" >"$dir/apt.conf"
+	export APT_CONFIG=$dir/apt.conf
+}
+
 cache=$(cache_dir)
