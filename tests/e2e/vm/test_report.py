@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The judging of a run (tests/conftest.py), on scratch copies with made-up tests."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.vm.guest import TOP
+
+PASS_AND_FAIL = """
+import pytest
+
+@pytest.mark.scenario("A1")
+def test_good():
+    '''Does something good.'''
+
+@pytest.mark.scenario("A2")
+def test_bad():
+    assert 1 == 2
+
+@pytest.fixture
+def broken():
+    yield
+    raise RuntimeError("teardown broke")
+
+@pytest.mark.scenario("A1", "A10")
+def test_error(broken):
+    pass
+"""
+SKIP = """
+import pytest
+
+def test_good():
+    pass
+
+def test_skipped():
+    pytest.skip("no such hardware")
+"""
+
+
+@pytest.fixture
+def scratch(tmp_path):
+    """run(test text, expected skips, env): status and lines of a pytest run of its own."""
+    for path in ("pytest.ini", "tests/__init__.py", "tests/conftest.py", "tests/vm"):
+        target = tmp_path / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if os.path.isdir(f"{TOP}/{path}"):
+            shutil.copytree(f"{TOP}/{path}", target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(f"{TOP}/{path}", target)
+
+    def run(text, skips="", **env):
+        test = tmp_path / "tests/e2e/link/test_made_up.py"
+        test.parent.mkdir(parents=True, exist_ok=True)
+        test.write_text(text)
+        (tmp_path / "tests/expected-skips.txt").write_text(skips)
+        clean = {k: v for k, v in os.environ.items() if k not in ("T", "SUITE", "KERNEL", "FULL")}
+        done = subprocess.run(
+            [sys.executable, "-B", "-m", "pytest"],
+            cwd=tmp_path,
+            env={**clean, "XDG_CACHE_HOME": str(tmp_path / "cache"), **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return done.returncode, done.stdout.splitlines()
+
+    return run
+
+
+def test_closing_line(scratch):
+    """Failures and errors count as failed, the scenarios are listed, the last line is the sum."""
+    rc, lines = scratch(PASS_AND_FAIL)
+    assert rc == 1
+    assert lines[-1] == "1 passed, 2 failed, 0 skipped"
+    assert "scenarios proven: none" in lines
+    assert "scenarios NOT proven: A1 A2 A10" in lines
+    assert "test_good [A1]: Does something good." in lines
+    text = "\n".join(lines)
+    assert "assert 1 == 2" in text and "teardown broke" in text and "\x1b" not in text
+
+
+def test_passing_run(scratch):
+    """A run without a failure exits 0; T selects by scenario or by part of the name."""
+    assert scratch(PASS_AND_FAIL, T="good")[0] == 0
+    rc, lines = scratch(PASS_AND_FAIL.replace('"A2"', '"A10"'), T="A1")
+    assert lines[-1] == "1 passed, 1 failed, 0 skipped" and rc == 1
+    rc, lines = scratch(PASS_AND_FAIL.split("@pytest.mark.scenario(\"A2\")")[0], SUITE="link")
+    assert (rc, lines[-1]) == (0, "1 passed, 0 failed, 0 skipped")
+    assert "scenarios proven: A1" in lines
+
+
+@pytest.mark.parametrize(
+    "env",
+    [{"T": "nothing_like_this"}, {"SUITE": "nosuch"}, {"KERNEL": "nosuch"}],
+    ids=["T", "SUITE", "KERNEL"],
+)
+def test_nothing_chosen(scratch, env):
+    """A choice that selects nothing is not a success."""
+    rc, lines = scratch(PASS_AND_FAIL, **env)
+    assert rc != 0
+    assert lines[-1] == "0 passed, 0 failed, 0 skipped"
+
+
+def test_import_error(scratch):
+    """A test file that cannot be read fails the run."""
+    rc, lines = scratch("import nosuchmodule\n")
+    assert rc != 0 and lines[-1] == "0 passed, 1 failed, 0 skipped"
+
+
+def test_skips(scratch):
+    """A skip has to be expected, with its reason; an expected one has to happen."""
+    nodeid = "tests/e2e/link/test_made_up.py::test_skipped"
+    assert scratch(SKIP, f"{nodeid} | no such hardware\n")[0] == 0
+    for skips in ("", f"{nodeid} | another reason\n", "tests/e2e/link/x.py::test_gone | away\n"):
+        rc, lines = scratch(SKIP, skips)
+        assert rc == 1 and re.match("1 passed, [12] failed, 0 skipped", lines[-1])
+    good = nodeid.replace("skipped", "good")
+    rc, lines = scratch(SKIP, f"{nodeid} | no such hardware\n{good} | never\n")
+    assert rc == 1 and lines[-1] == "0 passed, 1 failed, 1 skipped"
+
+
+def test_counts(scratch):
+    """count() is a twentieth but at least 10, and everything with FULL=1."""
+    text = "def test_n(count):\n    print('got', count(10000), count(50))\n"
+    assert "got 500 10" in scratch(text)[1]
+    assert "got 10000 50" in scratch(text, FULL="1")[1]
+
+
+def test_heartbeat(scratch, tmp_path):
+    """A test that is silent for long is heard of at least every 30 seconds."""
+    conftest = tmp_path / "tests/conftest.py"
+    text = conftest.read_text()
+    assert "\nHEARTBEAT = 25\n" in text
+    conftest.write_text(text.replace("\nHEARTBEAT = 25\n", "\nHEARTBEAT = 2\n"))
+    lines = scratch("import time\n\ndef test_slow():\n    time.sleep(5)\n")[1]
+    assert "    ... test_slow runs for 2 s" in lines and "    ... test_slow runs for 4 s" in lines
