@@ -85,7 +85,7 @@ struct igbq_chip {
 };
 
 /**
- * struct igbq_ring_mem - memory of one ring; replaced when the size changes
+ * struct igbq_ring_mem - memory of one ring
  * @desc: descriptors, coherent
  * @dma: their bus address
  * @bufs: what software remembers for each descriptor
@@ -171,7 +171,7 @@ enum igbq_drain_stage {
 
 /**
  * struct igbq_drain - a wait for the poll to get past a point of the ring
- * @lock: protects the fields, and ties the doorbell to @cleaned: the NIC's head
+ * @lock: protects the fields and ties the doorbell to @cleaned: the NIC's head
  *	is never a whole ring ahead of what @cleaned says
  * @stage: enum igbq_drain_stage
  * @mark: position in the ring
@@ -334,9 +334,6 @@ void igbq_irq_queue_kick(struct igbq_queue *q);
 void igbq_irq_queue_set_usecs(struct igbq_queue *q, u16 usecs);
 
 /* igbq_ring.c: memory */
-int igbq_ring_mem_alloc(struct igbq_nic *nic, struct igbq_ring_mem *mem,
-			u32 count, size_t buf_size);
-void igbq_ring_mem_free(struct igbq_nic *nic, struct igbq_ring_mem *mem);
 int igbq_ring_alloc(struct igbq_queue *q);
 void igbq_ring_free(struct igbq_queue *q);
 int igbq_ring_resize(struct igbq_nic *nic, u32 rx_count, u32 tx_count);

@@ -95,11 +95,16 @@ static netdev_features_t igbq_netdev_features_check(struct sk_buff *skb,
 						    struct net_device *netdev,
 						    netdev_features_t features)
 {
-	unsigned int mac_len = skb_network_offset(skb);
+	int mac_len = skb_network_offset(skb);
+	int ip_len;
+
+	if (skb->ip_summed != CHECKSUM_PARTIAL)
+		return vlan_features_check(skb, features);
 
 	/* The context descriptor cannot say more. */
+	ip_len = skb_checksum_start_offset(skb) - mac_len;
 	if (unlikely(mac_len > IGBQ_TXD_MACLEN_MAX ||
-		     skb_network_header_len(skb) > IGBQ_TXD_IPLEN_MAX))
+		     ip_len > IGBQ_TXD_IPLEN_MAX))
 		features &= ~(NETIF_F_CSUM_MASK | NETIF_F_SCTP_CRC |
 			      NETIF_F_ALL_TSO);
 	return vlan_features_check(skb, features);

@@ -5,7 +5,8 @@
 
 /* How long a drain waits, in tries of one kick each. */
 #define IGBQ_DRAIN_TRIES	20
-#define IGBQ_DRAIN_TRY_MS	50
+#define IGBQ_DRAIN_TRY		msecs_to_jiffies(50)
+#define IGBQ_TX_DRAIN_US	USEC_PER_SEC
 
 int igbq_queue_poll(struct napi_struct *napi, int budget)
 {
@@ -53,6 +54,7 @@ static void igbq_queue_set_napi(struct igbq_queue *q, struct napi_struct *napi)
 
 	netif_queue_set_napi(netdev, q->id, NETDEV_QUEUE_TYPE_RX, napi);
 	netif_queue_set_napi(netdev, q->id, NETDEV_QUEUE_TYPE_TX, napi);
+	netif_napi_set_irq(&q->napi, napi ? q->irq : -1);
 }
 
 /* The poll runs before the NIC may write: descriptors are posted last. */
@@ -153,8 +155,7 @@ static int igbq_queue_drain(struct vmq_dev *dev, u16 id)
 	igbq_rx_drain_arm(q);
 	for (i = 0; i < IGBQ_DRAIN_TRIES; i++) {
 		igbq_irq_queue_kick(q);
-		if (wait_for_completion_timeout(&q->drain.done,
-				msecs_to_jiffies(IGBQ_DRAIN_TRY_MS)))
+		if (wait_for_completion_timeout(&q->drain.done, IGBQ_DRAIN_TRY))
 			return 0;
 		if (igbq_queue_idle(q))
 			break;
@@ -178,8 +179,7 @@ static int igbq_queue_tx_drain(struct vmq_dev *dev, u16 id)
 	bool passed;
 
 	return read_poll_timeout(igbq_queue_tx_passed, passed, passed, 1000,
-				 IGBQ_DRAIN_TRIES * IGBQ_DRAIN_TRY_MS *
-				 USEC_PER_MSEC, false, q, mark);
+				 IGBQ_TX_DRAIN_US, false, q, mark);
 }
 
 static void igbq_queue_kick(struct vmq_dev *dev, u16 id)

@@ -97,7 +97,9 @@
 
 /* Receive filters (8.10.14 - 8.10.20) */
 #define IGBQ_MTA(i)			(0x05200 + 4 * (i))
-#define IGBQ_RAL(i)	((i) < 16 ? 0x05400 + 8 * (i) : 0x054E0 + 8 * ((i) - 16))
+/* Slots from 16 on are elsewhere. */
+#define IGBQ_RA_BASE(i)			((i) < 16 ? 0x05400 : 0x05460)
+#define IGBQ_RAL(i)			(IGBQ_RA_BASE(i) + 8 * (i))
 #define IGBQ_RAH(i)			(IGBQ_RAL(i) + 4)
 #define   IGBQ_RAH_ADDR			GENMASK(15, 0)
 #define   IGBQ_RAH_POOLSEL		GENMASK(25, 18)

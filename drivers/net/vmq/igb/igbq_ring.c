@@ -5,8 +5,8 @@
 #include <net/page_pool/helpers.h>
 #include "igbq.h"
 
-int igbq_ring_mem_alloc(struct igbq_nic *nic, struct igbq_ring_mem *mem,
-			u32 count, size_t buf_size)
+static int igbq_ring_mem_alloc(struct igbq_nic *nic, struct igbq_ring_mem *mem,
+			       u32 count, size_t buf_size)
 {
 	struct device *dev = &nic->pdev->dev;
 
@@ -29,13 +29,10 @@ err_free_bufs:
 	return -ENOMEM;
 }
 
-/* Also of a mem that was never allocated. */
-void igbq_ring_mem_free(struct igbq_nic *nic, struct igbq_ring_mem *mem)
+static void igbq_ring_mem_free(struct igbq_nic *nic, struct igbq_ring_mem *mem)
 {
-	if (mem->desc)
-		dma_free_coherent(&nic->pdev->dev,
-				  mem->count * sizeof(union igbq_rxd),
-				  mem->desc, mem->dma);
+	dma_free_coherent(&nic->pdev->dev, mem->count * sizeof(union igbq_rxd),
+			  mem->desc, mem->dma);
 	kvfree(mem->bufs);
 	memset(mem, 0, sizeof(*mem));
 }
@@ -98,61 +95,11 @@ void igbq_ring_free(struct igbq_queue *q)
 	igbq_ring_mem_free(q->nic, &q->rx.mem);
 }
 
-struct igbq_ring_pair {
-	struct igbq_ring_mem rx;
-	struct igbq_ring_mem tx;
-};
-
-static void igbq_ring_pairs_free(struct igbq_nic *nic,
-				 struct igbq_ring_pair *pairs)
+static int igbq_ring_restart(struct igbq_nic *nic, u32 rx_count, u32 tx_count)
 {
-	struct igbq_queue *q;
-
-	igbq_for_each_queue(nic, q) {
-		igbq_ring_mem_free(nic, &pairs[q->id].rx);
-		igbq_ring_mem_free(nic, &pairs[q->id].tx);
-	}
-	kfree(pairs);
-}
-
-static struct igbq_ring_pair *igbq_ring_pairs_alloc(struct igbq_nic *nic,
-						    u32 rx_count, u32 tx_count)
-{
-	struct igbq_ring_pair *pairs;
-	struct igbq_queue *q;
-
-	pairs = kcalloc(nic->chip->caps.pools, sizeof(*pairs), GFP_KERNEL);
-	if (!pairs)
-		return NULL;
-
-	igbq_for_each_queue(nic, q) {
-		struct igbq_ring_pair *pair = &pairs[q->id];
-
-		if (!q->allocated)
-			continue;
-		if (igbq_ring_mem_alloc(nic, &pair->rx, rx_count,
-					sizeof(struct page *)) ||
-		    igbq_ring_mem_alloc(nic, &pair->tx, tx_count,
-					sizeof(struct igbq_tx_buf))) {
-			igbq_ring_pairs_free(nic, pairs);
-			return NULL;
-		}
-	}
-	return pairs;
-}
-
-/* Swapping twice puts the old rings back. */
-static void igbq_ring_pairs_swap(struct igbq_nic *nic,
-				 struct igbq_ring_pair *pairs)
-{
-	struct igbq_queue *q;
-
-	igbq_for_each_queue(nic, q) {
-		if (!q->allocated)
-			continue;
-		swap(q->rx.mem, pairs[q->id].rx);
-		swap(q->tx.mem, pairs[q->id].tx);
-	}
+	nic->rx_count = rx_count;
+	nic->tx_count = tx_count;
+	return igbq_up(nic);
 }
 
 /**
@@ -161,36 +108,26 @@ static void igbq_ring_pairs_swap(struct igbq_nic *nic,
  * @rx_count: descriptors, a power of two
  * @tx_count: descriptors, a power of two
  *
- * The new memory is there before the old rings stop, and the old rings come
- * back if the new ones cannot be started.
- *
  * Context: rtnl held, may sleep. Return: 0, or a negative errno with the old
  * size in effect.
  */
 int igbq_ring_resize(struct igbq_nic *nic, u32 rx_count, u32 tx_count)
 {
-	struct igbq_ring_pair *pairs;
-	bool up = nic->up;
-	int err = 0;
+	u32 rx_old = nic->rx_count;
+	u32 tx_old = nic->tx_count;
+	int err;
 
-	pairs = igbq_ring_pairs_alloc(nic, rx_count, tx_count);
-	if (!pairs)
-		return -ENOMEM;
-
-	if (up)
-		igbq_down(nic);
-	igbq_ring_pairs_swap(nic, pairs);
-	swap(nic->rx_count, rx_count);
-	swap(nic->tx_count, tx_count);
-	if (up)
-		err = igbq_up(nic);
-	if (err) {
-		igbq_ring_pairs_swap(nic, pairs);
+	if (!nic->up) {
 		nic->rx_count = rx_count;
 		nic->tx_count = tx_count;
-		if (igbq_up(nic))
-			netdev_err(nic->netdev, "rings do not start again\n");
+		return 0;
 	}
-	igbq_ring_pairs_free(nic, pairs);
+
+	igbq_down(nic);
+	err = igbq_ring_restart(nic, rx_count, tx_count);
+	if (err && igbq_ring_restart(nic, rx_old, tx_old)) {
+		netdev_err(nic->netdev, "rings do not start again\n");
+		dev_close(nic->netdev);
+	}
 	return err;
 }
