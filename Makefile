@@ -2,7 +2,9 @@
 #
 # What to build and run. How the modules are built is in Kbuild.
 
-export KDIR T SUITE KERNEL FULL SEED DEMO_BREAK ACCEL
+# An empty variable would not mean the same as none to every program.
+options = KDIR T SUITE KERNEL FULL SEED DEMO_BREAK ACCEL
+$(foreach o,$(options),$(eval $(if $($o),export,unexport) $o))
 MAKEFLAGS += --no-print-directory
 
 need_root = $(if $(filter 0,$(shell id -u)),,$(error run this as root: sudo make $@))
