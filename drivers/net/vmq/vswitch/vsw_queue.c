@@ -13,6 +13,7 @@ static const char * const vsw_queue_reasons[] = {
 	[VSW_REASON_NONE]	= "",
 	[VSW_REASON_NO_QUEUE]	= "no free queue",
 	[VSW_REASON_NO_SLOT]	= "filter slots full",
+	[VSW_REASON_NOT_EXACT]	= "filter not exact",
 	[VSW_REASON_NO_MEMORY]	= "no memory",
 };
 
@@ -74,6 +75,18 @@ static int vsw_queue_steer(struct vsw_port *port, u16 id,
 	return err;
 }
 
+static enum vsw_reason vsw_queue_reason_of(int err)
+{
+	switch (err) {
+	case -ENOSPC:
+		return VSW_REASON_NO_SLOT;
+	case -EOPNOTSUPP:
+		/* An address of the port is on another VM queue. */
+		return VSW_REASON_NOT_EXACT;
+	}
+	return VSW_REASON_NO_MEMORY;
+}
+
 static enum vsw_reason vsw_queue_try_take(struct vsw_port *port)
 {
 	struct vmq_dev *vmq = port->uplink->vmq;
@@ -102,7 +115,7 @@ static enum vsw_reason vsw_queue_try_take(struct vsw_port *port)
 
 release:
 	vmq_queue_release(vmq, id);
-	return err == -ENOSPC ? VSW_REASON_NO_SLOT : VSW_REASON_NO_MEMORY;
+	return vsw_queue_reason_of(err);
 }
 
 static void vsw_queue_announce(struct vsw_port *port)
@@ -142,14 +155,24 @@ void vsw_queue_give(struct vsw_port *port)
 	schedule_delayed_work(&up->promote, 0);
 }
 
-static struct vsw_port *vsw_queue_first_waiting(struct vsw_uplink *up)
+/*
+ * Oldest first. One that its addresses keep off every queue must not keep the
+ * ports behind it waiting. False: no port waits.
+ */
+static bool vsw_queue_offer(struct vsw_uplink *up)
 {
 	struct vsw_port *port;
+	bool waiting = false;
 
-	list_for_each_entry(port, &up->ports, node)
-		if (!port->queue)
-			return port;
-	return NULL;
+	list_for_each_entry(port, &up->ports, node) {
+		if (port->queue)
+			continue;
+		waiting = true;
+		vsw_queue_take(port);
+		if (port->queue || port->reason == VSW_REASON_NO_QUEUE)
+			break;
+	}
+	return waiting;
 }
 
 /*
@@ -160,7 +183,6 @@ void vsw_queue_promote(struct work_struct *work)
 {
 	struct vsw_uplink *up = container_of(work, struct vsw_uplink,
 					     promote.work);
-	struct vsw_port *port;
 
 	/* The uplink's end waits for this work under rtnl: only try. */
 	if (!rtnl_trylock()) {
@@ -168,9 +190,7 @@ void vsw_queue_promote(struct work_struct *work)
 		return;
 	}
 
-	port = vsw_queue_first_waiting(up);
-	if (port && up->nr_returned) {
-		vsw_queue_take(port);
+	if (up->nr_returned && vsw_queue_offer(up)) {
 		if (up->promote_tries++ < VSW_PROMOTE_TRIES)
 			schedule_delayed_work(&up->promote, VSW_PROMOTE_DELAY);
 		else
