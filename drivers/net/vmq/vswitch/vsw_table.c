@@ -4,6 +4,7 @@
  * grow with the number of addresses; a bitmap of VLANs a port for the set of
  * ports that get a clone of a group frame.
  */
+#include <kunit/visibility.h>
 #include <linux/rculist.h>
 #include <linux/rhashtable.h>
 #include "vsw_table.h"
@@ -20,12 +21,14 @@ int vsw_table_init(struct vsw_table *table)
 	INIT_LIST_HEAD(&table->members);
 	return rhashtable_init(&table->hash, &vsw_table_params);
 }
+EXPORT_SYMBOL_IF_KUNIT(vsw_table_init);
 
 /* The table is empty and no reader is left. */
 void vsw_table_fini(struct vsw_table *table)
 {
 	rhashtable_destroy(&table->hash);
 }
+EXPORT_SYMBOL_IF_KUNIT(vsw_table_fini);
 
 void vsw_table_member_init(struct vsw_member *member)
 {
@@ -33,17 +36,20 @@ void vsw_table_member_init(struct vsw_member *member)
 	INIT_LIST_HEAD(&member->entries);
 	bitmap_zero(member->vlans, VLAN_N_VID);
 }
+EXPORT_SYMBOL_IF_KUNIT(vsw_table_member_init);
 
 void vsw_table_member_add(struct vsw_table *table, struct vsw_member *member)
 {
 	list_add_tail_rcu(&member->node, &table->members);
 }
+EXPORT_SYMBOL_IF_KUNIT(vsw_table_member_add);
 
 /* The member's memory must outlive the readers that still look at it. */
 void vsw_table_member_del(struct vsw_member *member)
 {
 	list_del_rcu(&member->node);
 }
+EXPORT_SYMBOL_IF_KUNIT(vsw_table_member_del);
 
 /* A bit may be shared by several entries: look whether one is left. */
 static bool vsw_table_in_vlan(const struct vsw_member *member, u16 vid)
@@ -73,6 +79,7 @@ int vsw_table_insert(struct vsw_table *table, struct vsw_entry *entry)
 	set_bit(entry->match.vlan, entry->member->vlans);
 	return 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(vsw_table_insert);
 
 /* The caller frees @entry after a grace period. */
 void vsw_table_remove(struct vsw_table *table, struct vsw_entry *entry)
@@ -82,12 +89,14 @@ void vsw_table_remove(struct vsw_table *table, struct vsw_entry *entry)
 	if (!vsw_table_in_vlan(entry->member, entry->match.vlan))
 		clear_bit(entry->match.vlan, entry->member->vlans);
 }
+EXPORT_SYMBOL_IF_KUNIT(vsw_table_remove);
 
 struct vsw_entry *vsw_table_lookup_rcu(struct vsw_table *table,
 				       const struct vmq_match *match)
 {
 	return rhashtable_lookup(&table->hash, match, vsw_table_params);
 }
+EXPORT_SYMBOL_IF_KUNIT(vsw_table_lookup_rcu);
 
 /*
  * Walk the members of a VLAN except @origin, which never gets its own frame
@@ -106,3 +115,4 @@ struct vsw_member *vsw_table_next_rcu(struct vsw_table *table,
 			return member;
 	return NULL;
 }
+EXPORT_SYMBOL_IF_KUNIT(vsw_table_next_rcu);
