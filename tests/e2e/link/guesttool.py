@@ -2,15 +2,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the link tests have run inside the guest; the arguments are one JSON object.
 
-guesttool.py COMMAND [JSON]:
+guesttool.py COMMAND JSON:
 
 recv   counts numbered frames at interfaces, in order, until SIGTERM
 send   sends numbered frames out of interfaces
 write  writes texts into files, an errno for each
+link   rtnetlink requests about ports, an errno and the reason for each
 mmio   reads or writes one 32-bit register of a PCI function
 serve  hashes or generates TCP streams (see transfer)
 transfer  moves checked bytes over TCP, both ways, to each address
 churn  makes and deletes a port, waiting for frames between two changes
+noise  sends frames until it is killed, come what may
+pools  lists the kernel's page pools
 sweep  repeats a system call with the n-th allocation failing, n = 1, 2, ...
 
 Interfaces are "NAME", "NETNS/NAME" or, for recv, "*": all of the namespace.
@@ -166,6 +169,7 @@ class Taps:
 def cmd_recv(taps, out, progress, queues=()):
     stopped = []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     t = Taps(taps, queues, progress)
     t.tell()
     print("ready", flush=True)
@@ -334,6 +338,80 @@ def cmd_churn(uplink, watched, rounds, frames, address="52:54:00:cc:00:01", comm
     print(json.dumps({"least": least, "changes": changes}))
 
 
+# Requests whose errno and reason are both wanted: ip and bridge print one of them
+
+
+class Rtnetlink:
+    NEWLINK, DELLINK, SETLINK, NEWNEIGH, DELNEIGH = 16, 17, 19, 28, 29
+    REQUEST, REPLACE, EXCL, CREATE, APPEND = 0x5, 0x100, 0x200, 0x400, 0x800
+    SOL_NETLINK, CAP_ACK, EXT_ACK = 270, 10, 11
+
+    def __init__(self):
+        self.sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+        self.sock.bind((0, 0))
+        for option in (self.CAP_ACK, self.EXT_ACK):
+            self.sock.setsockopt(self.SOL_NETLINK, option, 1)
+
+    @staticmethod
+    def attribute(kind, data):
+        return struct.pack("HH", 4 + len(data), kind) + data + b"\0" * (-len(data) % 4)
+
+    def request(self, kind, flags, payload):
+        """(errno, reason)"""
+        self.sock.send(struct.pack("IHHII", 16 + len(payload), kind, flags | self.REQUEST, 1, 0) + payload)
+        answer = self.sock.recv(65536)
+        number = -struct.unpack_from("i", answer, 16)[0]
+        reason, at = "", 36
+        while at + 4 <= len(answer):
+            length, kind = struct.unpack_from("HH", answer, at)
+            if kind & 0x3FFF == 1:
+                reason = answer[at + 4 : at + length].rstrip(b"\0").decode()
+            at += (length + 3) & ~3
+        return number, reason
+
+    @staticmethod
+    def index(name):
+        return socket.if_nametoindex(name) if name else 0
+
+    def add_port(self, name, address, link=None, mtu=None, kind="vmq"):
+        payload = struct.pack("BxHiII", 0, 0, 0, 0, 0) + self.attribute(3, name.encode() + b"\0")
+        if link:
+            payload += self.attribute(5, struct.pack("i", self.index(link)))
+        payload += self.attribute(1, bytes.fromhex(address.replace(":", "")))
+        if mtu:
+            payload += self.attribute(4, struct.pack("I", mtu))
+        payload += self.attribute(18, self.attribute(1, kind.encode() + b"\0"))
+        return self.request(self.NEWLINK, self.CREATE | self.EXCL, payload)
+
+    def del_port(self, name):
+        return self.request(self.DELLINK, 0, struct.pack("BxHiII", 0, 0, self.index(name), 0, 0))
+
+    def set_address(self, name, address):
+        payload = struct.pack("BxHiII", 0, 0, self.index(name), 0, 0)
+        payload += self.attribute(1, bytes.fromhex(address.replace(":", "")))
+        return self.request(self.SETLINK, 0, payload)
+
+    def fdb(self, verb, name, address, vid=None, dst=None, state=0xC0, flags=0x2):
+        """state: NUD_NOARP | NUD_PERMANENT; flags: NTF_SELF"""
+        kind = self.DELNEIGH if verb == "del" else self.NEWNEIGH
+        how = {"add": self.CREATE | self.EXCL, "append": self.CREATE | self.APPEND,
+               "replace": self.CREATE | self.REPLACE, "del": 0}[verb]
+        payload = struct.pack("BxxxiHBB", 7, self.index(name),
+                              state, flags, 0)
+        payload += self.attribute(2, bytes.fromhex(address.replace(":", "")))
+        if vid is not None:
+            payload += self.attribute(5, struct.pack("H", vid))
+        if dst:
+            payload += self.attribute(1, socket.inet_aton(dst))
+        return self.request(kind, how, payload)
+
+
+def cmd_link(requests):
+    """[[method of Rtnetlink, options], ...] to [[errno, reason], ...]."""
+    netlink = Rtnetlink()
+    print(json.dumps([getattr(netlink, method)(**options) for method, options in requests]))
+
+
 # Failing allocations
 
 
@@ -409,35 +487,20 @@ class PortAction:
     NAME = "fault0"
 
     def __init__(self, uplink):
-        self.sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
-        self.sock.bind((0, 0))
-        self.index = socket.if_nametoindex(uplink)
+        self.netlink, self.uplink = Rtnetlink(), uplink
 
-    @staticmethod
-    def attribute(kind, data):
-        return struct.pack("HH", 4 + len(data), kind) + data + b"\0" * (-len(data) % 4)
-
-    def request(self, kind, flags, payload):
-        header = struct.pack("IHHII", 16 + len(payload), kind, flags | 0x5, 1, 0)
-        self.sock.send(header + payload)
-        answer = self.sock.recv(65536)
-        number = -struct.unpack_from("i", answer, 16)[0]
+    def run(self):
+        try:
+            number, _ = self.netlink.add_port(self.NAME, "52:54:00:fa:00:01", self.uplink)
+        except OSError as e:
+            # What failed may have been the answer alone.
+            number = 0 if e.errno == errno.ENOBUFS and self.done() else e.errno
         if number:
             raise OSError(number, os.strerror(number))
 
-    def run(self):
-        info = self.attribute(1, b"vmq\0")
-        payload = struct.pack("BxHiII", 0, 0, 0, 0, 0)
-        payload += self.attribute(3, self.NAME.encode() + b"\0")
-        payload += self.attribute(5, struct.pack("i", self.index))
-        payload += self.attribute(1, bytes.fromhex("525400fa0001"))
-        payload += self.attribute(18, info)
-        self.request(16, 0x600, payload)
-
     def undo(self):
         if self.done():
-            payload = struct.pack("BxHiII", 0, 0, socket.if_nametoindex(self.NAME), 0, 0)
-            self.request(17, 0, payload)
+            self.netlink.del_port(self.NAME)
 
     def done(self):
         return os.path.exists("/sys/class/net/" + self.NAME)
@@ -446,37 +509,106 @@ class PortAction:
 ACTIONS = {"bind": BindAction, "open": OpenAction, "port": PortAction}
 
 
-def cmd_sweep(action, target, limit=2000):
-    """Fails the n-th allocation of an action for n = 1, 2, ... until it works
-    with none failing. After each failure the same action must work."""
+def cmd_sweep(action, target, dense, stride, limit=20000):
+    """Fails the n-th allocation of an action for n = 1, 2, ... (beyond `dense`
+    every `stride`-th) until it works with none failing; then it has to work."""
     a = ACTIONS[action](target)
     a.undo()
-    survived = refused = 0
+    tried = survived = refused = 0
     errors = {}
-    for n in range(1, limit):
+    n = 1
+    while n < limit:
         number, injected = nth_failing(n, a.run)
         if not injected and not number:
             break
+        tried += 1
         if number:
             refused += 1
             name = errno.errorcode.get(number, str(number))
             errors[name] = errors.get(name, 0) + 1
-            if a.done() and action != "open":
-                raise SystemExit(f"n={n}: {action} failed with {name} but {target} is there")
+            if a.done():
+                raise SystemExit(f"n={n}: {action} failed with {name}, and is done all the same")
         else:
             survived += 1
         a.undo()
+        n += 1 if n < dense else stride
     else:
-        raise SystemExit(f"an allocation still fails at n={limit}")
+        raise SystemExit(f"an allocation still fails at n={n}")
+    if not a.done():
+        raise SystemExit(f"n={n}: nothing failed, and {action} did not work")
     a.undo()
     a.run()
-    worked = a.done()
-    print(json.dumps({"sites": n - 1, "refused": refused, "survived": survived, "errors": errors, "works": worked}))
+    result = {"tried": tried, "refused": refused, "survived": survived, "errors": errors, "works": a.done()}
+    # The last n that hit anything lies within the last stride.
+    print(json.dumps({"sites": max(1, n - stride if n > dense else n - 1), **result}))
+
+
+def cmd_noise(interface, dst):
+    """Sends frames until it is killed, whatever becomes of the interface."""
+    netns, name = split(interface)
+    enter_netns(netns)
+    frame = wire.eth(dst, "52:54:00:00:aa:01")
+    sock = None
+    while True:
+        try:
+            if sock is None:
+                sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+                sock.bind((name, wire.ETHERTYPE))
+            for _ in range(8):
+                sock.send(frame)
+        except OSError:
+            sock = None
+        time.sleep(0.005)
+
+
+# Page pools, from the generic netlink family "netdev"
+
+
+def attributes(data):
+    found, at = {}, 0
+    while at + 4 <= len(data):
+        length, kind = struct.unpack_from("HH", data, at)
+        found[kind & 0x3FFF] = data[at + 4 : at + length]
+        at += (length + 3) & ~3
+    return found
+
+
+def generic_dump(sock, family, command, flags, payload=b""):
+    """Payloads of all answers, after the generic header."""
+    sock.send(struct.pack("IHHII", 20 + len(payload), family, flags, 1, 0) + struct.pack("BBxx", command, 1) + payload)
+    answers = []
+    while True:
+        data = sock.recv(65536)
+        while data:
+            length, kind = struct.unpack_from("IH", data)
+            if kind in (2, 3):
+                return answers
+            answers.append(data[20:length])
+            data = data[(length + 3) & ~3 :]
+        if not flags & 0x300:
+            return answers
+
+
+def cmd_pools():
+    """[[id, ifindex, pages in flight], ...] of all page pools."""
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)
+    sock.bind((0, 0))
+    name = Rtnetlink.attribute(2, b"netdev\0")
+    family = struct.unpack("H", attributes(generic_dump(sock, 16, 3, 0x1, name)[0])[1])[0]
+    sock.close()
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)
+    sock.bind((0, 0))
+    pools = []
+    for answer in generic_dump(sock, family, 5, 0x301):
+        a = attributes(answer)
+        number = {k: int.from_bytes(v, "little") for k, v in a.items()}
+        pools.append([number.get(1), number.get(2), number.get(4)])
+    print(json.dumps(pools))
 
 
 def main():
     command = globals()["cmd_" + sys.argv[1]]
-    options = json.loads(sys.argv[2] if len(sys.argv) > 2 else sys.stdin.read())
+    options = json.loads(sys.argv[2])
     command(**options)
 
 

@@ -22,14 +22,15 @@ import itertools
 import json
 import os
 import re
+import shlex
 import threading
 import time
 
 from tests.vm import topology
 from tests.vm.wire import eth
 
-TOOL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "guesttool.py")
-PYTHON = "/usr/bin/python3 -I -S -B"
+# For Guest.tool(), which looks in tests/vm/guesttools.
+TOOL = "../../e2e/link/guesttool"
 OUTSIDE = "52:54:00:00:99:01"
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 POOLS = 8
@@ -60,14 +61,17 @@ def errno_of(text):
     return found[0].replace("ENOTSUP", "EOPNOTSUPP") if found else ""
 
 
+def spawn_tool(g, command, **options):
+    """Starts a command of guesttool.py: a Job."""
+    return g.tool(TOOL, command, json.dumps(options))
+
+
 def tool(g, command, timeout=120, **options):
     """One command of guesttool.py; what it prints last, as a value."""
-    r = g.run(f"{PYTHON} {TOOL} {command}", timeout, stdin=json.dumps(options))
-    return json.loads(r.stdout.strip().splitlines()[-1]) if r.stdout.strip() else None
-
-
-def spawn_tool(g, command, **options):
-    return g.spawn(f"exec {PYTHON} {TOOL} {command} '{json.dumps(options)}'")
+    job = spawn_tool(g, command, **options)
+    rc = job.wait(timeout)
+    assert rc == 0, f"guesttool {command} {options}: status {rc}: {job.stdout} {job.stderr}"
+    return json.loads(job.stdout.strip().splitlines()[-1])
 
 
 def wait_for(what, condition, timeout=20, poll=0.1):
@@ -224,9 +228,21 @@ class Host:
 
     def __init__(self, g, nic=0):
         self.g, self.nic = g, nic
+        # Where the uplink is, if a test moved it.
+        self.netns = None
         self.dev = topology.up(g, nic)
         self.mac = g.mac(nic)
         self.wire = g.wires.get(nic)
+
+    def out(self, script):
+        """Output of a script, run where the uplink is."""
+        if self.netns:
+            script = f"ip netns exec {self.netns} bash -c {shlex.quote(script)}"
+        return self.g.out(script)
+
+    def up(self):
+        self.out(f"ip link set {self.dev} up")
+        topology.wait_carrier(self.g, self.dev, netns=self.netns)
 
     # Files
 
@@ -238,13 +254,18 @@ class Host:
         return f"/sys/class/net/{self.dev}/queues/rx-{n}/vmq/{name}".rstrip("/")
 
     def files(self, *patterns):
-        """{path: text} of all files that match the shell patterns."""
-        script = f"for f in {' '.join(patterns)}; do [ -r $f ] && printf '%s\\0%s\\0' $f \"$(<$f)\"; done; true"
-        parts = self.g.run(script).stdout.split("\0")
-        return dict(zip(parts[::2], parts[1::2], strict=False))
+        """{path: text} of all files that match the shell patterns; one that
+        cannot be read has no text."""
+        what = " ".join(patterns)
+        listed, _, text = (self.out(f"ls -d {what}; echo; grep -sH '' {what}; true") + "\n").partition("\n\n")
+        found = {path: [] for path in listed.split()}
+        for line in text.splitlines():
+            path, _, value = line.partition(":")
+            found[path].append(value)
+        return {path: "\n".join(lines) for path, lines in found.items()}
 
     def read(self, path):
-        return self.g.out(f"cat {path}")
+        return self.out(f"cat {path}")
 
     def queue(self, n):
         """{file: text} of a queue's directory."""
@@ -330,11 +351,9 @@ class Host:
         No counters, no text of refusals."""
         script = (
             f"cd /sys/class/net/{self.dev} || exit\n"
-            "for f in queues/rx-*/vmq/*; do case ${f##*/} in rx_*|tx_*|filter_*|filters) continue;; esac;"
-            ' echo "$f: $(<$f)"; done\n'
-            "for f in queues/rx-*/vmq/filters; do"
-            ' while read -r id mac rest; do echo "$f: $id $mac ${rest% *}"; done <$f; done\n'
-            'for f in vmq/*; do [ $f = vmq/last_error ] || echo "$f: $(<$f)"; done\n'
+            "shopt -s extglob\n"
+            "grep -H '' queues/rx-*/vmq/!([rt]x_*|filter*) vmq/!(last_error)\n"
+            "grep -H '' queues/rx-*/vmq/filters | sed 's/ [^ ]*$//'\n"
             f"ethtool -n {self.dev}\n"
             "for n in '' $(ip netns list | cut -d' ' -f1); do\n"
             "ip ${n:+-n $n} -d -o link show type vmq | sed 's/^[0-9]*: //; s/@[^:]*:/:/; s/qlen [0-9]*//'\n"
@@ -344,11 +363,11 @@ class Host:
             '$(</sys/class/net/$p/vmq/reason)"; done 2>/dev/null\n'
             f"cat /sys/class/net/{self.dev}/address\n"
         )
-        return self.g.out(script).splitlines()
+        return self.out(script).splitlines()
 
     def counters(self):
         """{name: number} of the NIC's and the driver's counters."""
-        text = self.g.out(f"ethtool -S {self.dev}")
+        text = self.out(f"ethtool -S {self.dev}")
         return {k.strip(): int(v) for k, v in re.findall(r"^\s*([^:\n]+):\s*(\d+)$", text, re.M)}
 
     def port_counters(self, name):
@@ -357,15 +376,14 @@ class Host:
 
     def interrupts(self):
         """{queue: [count on each CPU]} of the NIC's queue vectors."""
-        lines = {}
-        for line in self.g.out("cat /proc/interrupts").splitlines()[1:]:
+        script = f"nproc; cat {' '.join(self.rxq(n, 'irq') for n in range(POOLS))} /proc/interrupts"
+        lines = self.out(script).splitlines()
+        cpus, irqs = int(lines[0]), lines[1 : 1 + POOLS]
+        rows = {}
+        for line in lines[2 + POOLS :]:
             name, _, rest = line.strip().partition(":")
-            lines[name] = rest.split()
-        cpus = int(self.g.out("nproc"))
-        irqs = self.files(*(self.rxq(n, "irq") for n in range(POOLS)))
-        return {
-            n: [int(c) for c in lines.get(irqs[self.rxq(n, "irq")], ["0"] * cpus)[:cpus]] for n in range(POOLS)
-        }
+            rows[name] = rest.split()[:cpus]
+        return {n: [int(c) for c in rows.get(irq, ["0"] * cpus)] for n, irq in enumerate(irqs)}
 
     @contextlib.contextmanager
     def unchanged(self):

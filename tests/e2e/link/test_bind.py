@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""README's section for real hardware, literally, and what vmq-bind refuses."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from tests.e2e.link.lib import OUTSIDE, Taps, say, wait_for
+from tests.vm import topology
+from tests.vm.guest import TOP, script_output
+from tests.vm.wire import eth
+
+COPIED = ("Makefile", "Kbuild", "include", "drivers", "scripts", "tests/kunit")
+UNWANTED = shutil.ignore_patterns("*.o", "*.ko", "*.mod", "*.mod.c", "*.cmd", ".*.d", "modules.order", "Module.symvers")
+
+
+def readme_commands():
+    """The commands of README's section on real hardware, a line each."""
+    with open(os.path.join(TOP, "README.md")) as f:
+        text = f.read()
+    section = re.search(r"^## On real hardware$(.*?)^## ", text, re.S | re.M)[1]
+    blocks = re.findall(r"^```sh\n(.*?)^```", section, re.S | re.M)
+    assert len(blocks) == 1, "the section has one list of commands"
+    lines = [re.sub(r"\s+#.*", "", line) for line in blocks[0].splitlines()]
+    return [line for line in lines if line]
+
+
+@pytest.fixture
+def igb_guest(one_guest):
+    """NIC 0 with the in-tree igb, as on a machine that just booted."""
+    g = one_guest
+    topology.unload(g)
+    g.run(f"echo >/sys/bus/pci/devices/{g.pci(0)}/driver_override; modprobe -r igb; modprobe igb")
+    dev = topology.wait_netdev(g, 0)
+    assert driver_of(g) == "igb"
+    yield g, dev
+    if g.alive and not g.failed:
+        g.run(f"echo >/sys/bus/pci/devices/{g.pci(0)}/driver_override; ip route flush default; true")
+        topology.unload(g)
+        g.run("modprobe -r igb")
+
+
+def driver_of(g):
+    return os.path.basename(g.out(f"readlink /sys/bus/pci/devices/{g.pci(0)}/driver || true"))
+
+
+def checkout_copy(g):
+    """A copy of this checkout where the guest sees it at the same path, built
+    on the host for the guest's kernel: make in the guest finds it up to date."""
+    copy = os.path.join(g.logs, "checkout")
+    for name in COPIED:
+        source, target = os.path.join(TOP, name), os.path.join(copy, name)
+        if os.path.isdir(source):
+            shutil.copytree(source, target, symlinks=True, ignore=UNWANTED)
+        elif os.path.exists(source):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            shutil.copy2(source, target)
+    kernel = script_output("scripts/kernel", g.kernel)
+    subprocess.run(
+        ["make", "-s", "-C", copy, f"KDIR={kernel}/modules/build"], check=True, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )
+    return copy
+
+
+def frames_come(g, dev, mac, vlan=None):
+    wire = g.wire(0)
+    with Taps(g, dev) as t:
+        wire.send_paced(eth(mac, OUTSIDE, vlan=vlan, serial=n) for n in range(50))
+        t.wait(50)
+    return t.serials(dev) == list(range(50))
+
+
+def test_readme(igb_guest):
+    """README's commands for real hardware work as they stand: igb, vmq_igb, port, filter, traffic, igb."""
+    g, dev = igb_guest
+    g.run(f"ip link set {dev} up")
+    topology.wait_carrier(g, dev)
+    assert frames_come(g, dev, g.mac(0)), "the in-tree igb does not receive"
+    commands = readme_commands()
+    words = " ".join(commands)
+    for step in ("make load", "vmq-bind eth0", "type vmq", "bridge fdb add", "--release", "make unload"):
+        assert step in words, f"README does not say {step}"
+    copy = checkout_copy(g)
+    checked = 0
+    for line in commands:
+        line = re.sub(r"^sudo ", "", line).replace("eth0", dev)
+        r = g.run(f"cd {copy} && {line}", timeout=600, check=False)
+        say(f"$ {line}: status {r.rc} {' '.join((r.stdout + r.stderr).split())[:100]}")
+        assert r.rc == 0, f"{line}: {r.stdout} {r.stderr}"
+        if line.startswith("make load"):
+            assert driver_of(g) == "igb", "loading alone must not take a NIC"
+        elif "--release" in line:
+            assert driver_of(g) == "igb"
+            assert r.stdout.strip() == dev
+        elif line.startswith("scripts/vmq-bind"):
+            assert driver_of(g) == "vmq_igb"
+            assert r.stdout.strip() == dev, "it prints the interface's name"
+        elif line.startswith("ip link set vm17 up"):
+            topology.wait_carrier(g, "vm17")
+            assert frames_come(g, "vm17", "52:54:00:00:17:01")
+            checked += 1
+        elif line.startswith("bridge fdb add"):
+            assert frames_come(g, "vm17", "52:54:00:00:17:02", vlan=100)
+            checked += 1
+        elif line.startswith("cat ") and line.endswith("/queue"):
+            assert r.stdout.strip() == "1"
+        elif line.startswith("cat ") and line.endswith("/filters"):
+            assert "52:54:00:00:17:01 untagged vswitch 50" in r.stdout
+            assert "52:54:00:00:17:02 vlan 100 vswitch 50" in r.stdout
+            checked += 1
+    assert checked == 3
+    assert driver_of(g) == "igb"
+    assert g.run("ls -d /sys/module/vmq*", check=False).stdout == "", "modules are still loaded"
+    g.run(f"ip link set {dev} up")
+    topology.wait_carrier(g, dev)
+    assert frames_come(g, dev, g.mac(0)), "the in-tree igb does not receive after the release"
+
+
+def refuse(g, arguments, reason):
+    r = g.run(f"VMQ_MODULES={g.mods} {TOP}/scripts/vmq-bind {arguments}", check=False)
+    say(f"vmq-bind {arguments}: status {r.rc}, {r.stderr.strip()}")
+    assert r.rc == 2 and reason in r.stderr, f"{r.rc}: {r.stdout} {r.stderr}"
+
+
+def test_vmq_bind_refuses(igb_guest):
+    """vmq-bind refuses what is no supported NIC, and one with the default route unless forced."""
+    g, dev = igb_guest
+    bridge = next(line.split()[0] for line in g.out("cd /sys/bus/pci/devices; grep -l 0x060400 */class").splitlines())
+    refuse(g, bridge.partition("/")[0], "supports the Intel 82576")
+    refuse(g, "lo", "no hardware")
+    refuse(g, "nosuch0", "neither an interface nor a PCI address")
+    refuse(g, "0000:77:00.0", "no PCI device")
+    refuse(g, "", "")
+    refuse(g, f"{dev} --release", "does not have")
+    refuse(g, f"{dev} --sideways", "")
+    g.run(f"ip link set {dev} up")
+    topology.wait_carrier(g, dev)
+    for family, address, gateway in (("-4", "10.9.0.1/24", "10.9.0.254"), ("-6", "fd09::1/64", "fd09::254")):
+        g.run(f"ip {family} addr add {address} dev {dev} && ip {family} route add default via {gateway}")
+        refuse(g, dev, "default route")
+        refuse(g, g.pci(0), "default route")
+        assert driver_of(g) == "igb"
+        g.run(f"ip {family} route del default")
+    # A bridge above it may carry the route as well.
+    g.run(f"ip addr flush dev {dev}; ip link add br0 type bridge && ip link set {dev} master br0 && ip link set br0 up &&"
+          " ip addr add 10.9.0.1/24 dev br0 && ip route add default via 10.9.0.254")
+    refuse(g, dev, "default route")
+    r = g.run(f"VMQ_MODULES={g.mods} {TOP}/scripts/vmq-bind --force {dev}")
+    assert driver_of(g) == "vmq_igb" and r.stdout.strip() == dev
+    # Once more: it has it already.
+    g.run(f"{TOP}/scripts/vmq-bind --force {dev}")
+    refuse(g, f"{dev}.x", "neither")
+    g.run("ip link del br0")
+    g.run(f"{TOP}/scripts/vmq-bind --release {g.pci(0)}")
+    wait_for("igb has the NIC again", lambda: driver_of(g) == "igb")

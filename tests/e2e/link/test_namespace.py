@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Network namespaces: whose a port's policy is, and who moves with whom."""
+
+import contextlib
+import shlex
+
+from tests.e2e.link.lib import Host, errno_name, say, tool, vm_mac, wait_for
+from tests.vm import topology
+
+A, B, C, D = (vm_mac(n) for n in range(1, 5))
+USER = 12345
+
+
+@contextlib.contextmanager
+def users_namespace(g, name):
+    """A network namespace that a plain user made in a user namespace of his
+    own; yields the prefix that runs a command there as its root."""
+    job = g.spawn(
+        f"exec setpriv --reuid {USER} --regid {USER} --clear-groups unshare --user --map-root-user --net --mount sleep 1000"
+    )
+    try:
+        wait_for("the namespace is there", lambda: g.run(
+            f"cmp -s <(readlink /proc/{job.pid}/ns/net) <(readlink /proc/1/ns/net); [ $? = 1 ] &&"
+            f" grep -q ' {USER} ' /proc/{job.pid}/uid_map", check=False).rc == 0)
+        g.run(f"ip netns attach {name} {job.pid}")
+        yield f"nsenter -t {job.pid} -U -n -m -S 0 -G 0 "
+    finally:
+        g.run(f"ip netns del {name}", check=False)
+        job.stop(9)
+
+
+def test_users_root_changes_no_policy(host):
+    """Root of a user's own namespace can use its port, and change nothing that is the uplink owner's."""
+    h, g = host, host.g
+    h.port("vm1", A)
+    h.port("vm2", B)
+    n = h.port_queue("vm1")
+    h.must([h.rxq(6, "state"), "allocate"], [h.rxq(6, "state"), "commit"], [h.rxq(6, "filter_add"), D])
+    with users_namespace(g, "tenant") as enter:
+        g.run(f"ip link set vm1 netns tenant && {enter} ip link set vm1 up && {enter} ip link set lo up")
+        topology.wait_carrier(g, "vm1", netns="tenant")
+        assert g.out(f"{enter} id -u") == "0"
+        assert g.out(f"{enter} cat /proc/self/status | grep CapEff").endswith("ffffffff")
+        uplink_files = attack_files(h, enter)
+        with h.unchanged():
+            tried = attack_netlink(h, enter)
+            attack_writes(h, enter, uplink_files)
+            attack_port_files(h, enter)
+        say(f"{len(uplink_files)} files of the uplink and {tried} requests refused, nothing changed")
+        # It is its port all the same: traffic by its own queue.
+        with h.taps("tenant/vm1", h.dev) as t:
+            h.send(A, range(30))
+            h.send(C, range(100, 110))
+            t.wait(40)
+        assert t.serials("tenant/vm1") == list(range(30)) and t.serials(h.dev) == list(range(100, 110))
+        assert h.queue(n)["port"] == "vm1"
+        h.g.run(f"{enter} ip link set vm1 mtu 1400 && {enter} ip link set vm1 mtu 1500")
+    wait_for("the port goes with its namespace", lambda: h.state(n) == "undefined")
+
+
+def attack_files(h, enter):
+    """Every writable file of the uplink, open to all as far as file modes go."""
+    pattern = f"{h.vmq}/ {' '.join(h.rxq(q) + '/' for q in range(8))}"
+    files = h.g.out(f"find {pattern} -type f -perm -u+w").splitlines()
+    assert len(files) > 40
+    h.g.run(f"chmod a+w {' '.join(files)}")
+    return files
+
+
+def attack_writes(h, enter, files):
+    words = {"state": ["allocate", "commit", "free"], "cpu": ["0", "auto"], "filter_add": [C], "filter_del": [D, "1"],
+             "vm_name": ["mine"], "queue_name": ["mine"], "allocate": ["mine"]}
+    items = [(f, w) for f in files for w in words[f.rpartition("/")[2]]]
+    # Its root sees the host's sysfs, mounted before it was born.
+    script = "".join(f"echo {w} 2>&1 >{f} | sed 's/.*: //'; cat {h.vmq}/last_error; " for f, w in items)
+    lines = h.g.out(f"{enter} bash -c {shlex.quote(script)}", timeout=120).splitlines()
+    assert len(lines) == 2 * len(items), lines[:6]
+    for (f, w), said, why in zip(items, lines[::2], lines[1::2], strict=True):
+        assert said == "Operation not permitted", f"{f} <- {w}: {said}"
+        assert why.startswith("CAP_NET_ADMIN over the uplink's network namespace"), why
+    say(f"{len(items)} writes to the uplink's files: {said}; {why}")
+
+
+def attack_port_files(h, enter):
+    """The port's own files, in a sysfs of the namespace."""
+    script = (
+        "mount -t sysfs none /mnt && cd /mnt/class/net/vm1/vmq && ls && "
+        "for f in *; do chmod u+w $f; for w in 0 1 none 100; do echo $w >$f && echo WRITTEN $f; done; done 2>/dev/null; true"
+    )
+    out = h.g.out(f"{enter} bash -c {shlex.quote(script)}")
+    say(f"the port's files, as its root: {' '.join(out.split())}")
+    assert "queue" in out and "reason" in out and "WRITTEN" not in out
+
+
+def attack_netlink(h, enter):
+    """fdb, addresses and VLANs by netlink. [(command, must it be refused)]"""
+    commands = [
+        (f"bridge fdb add {C} dev vm1 self", True),
+        (f"bridge fdb add {C} vlan 7 dev vm1 self", True),
+        (f"bridge fdb replace {C} dev vm1 self", True),
+        (f"bridge fdb del {A} dev vm1 self", True),
+        (f"ip link set vm1 address {C}", True),
+        (f"ip link set vm1 address {B}", True),
+        ("bridge vlan add vid 7 dev vm1 self", True),
+        ("bridge vlan add vid 7 dev vm1 master", True),
+        ("bridge link set dev vm1 hwmode vepa", True),
+        (f"ip link add link vm1 name evil address {C} type vmq", True),
+        ("ethtool -N vm1 flow-type ether dst 52:54:00:00:17:03 action 3", True),
+        ("ethtool -L vm1 combined 2", True),
+        # Its own affair, and without effect on what reaches it.
+        ("ip link add link vm1 name vm1.7 type vlan id 7", False),
+        (f"ip link add link vm1 name mv0 address {C} type macvlan mode passthru", False),
+        ("ip link set vm1 promisc on", False),
+        ("ip link set vm1 allmulticast on", False),
+    ]
+    for command, refused in commands:
+        r = h.g.run(f"{enter} {command}", check=False)
+        say(f"{command}: status {r.rc} {(r.stdout + r.stderr).strip()}")
+        assert r.rc or not refused, f"{command} was allowed"
+        if command.startswith("bridge fdb"):
+            assert "uplink's owner" in r.stderr
+    # Nothing of a tag, an address or a mode lets it hear what is not its own.
+    with h.taps("tenant/vm1", h.dev) as t:
+        h.send(C, range(20))
+        h.send(A, range(100, 120), vlan=7)
+        t.wait(40)
+    assert t.serials("tenant/vm1") == [] and len(t.serials(h.dev)) == 40
+    h.g.run(f"{enter} bash -c 'ip link del mv0; ip link del vm1.7; ip link set vm1 promisc off allmulticast off'", check=False)
+    return len(commands)
+
+
+def test_refusal_names_the_reason(host):
+    """A user's root who changes its port's address gets EPERM, and the log says why."""
+    h, g = host, host.g
+    h.port("vm1", A)
+    with users_namespace(g, "tenant") as enter:
+        g.run("ip link set vm1 netns tenant")
+        r = g.run(f"{enter} ip link set vm1 address {C}", check=False)
+        assert r.rc and "Operation not permitted" in r.stderr
+        log = g.out("dmesg | tail -n 5")
+        assert f"address {C} refused: addresses of a port belong to the uplink's owner (-1)" in log
+        # Its owner may, from where the uplink is.
+        g.run(f"nsenter --net=/run/netns/tenant ip link set vm1 address {C}")
+        assert f"{C} untagged" in h.queue(int(g.out(f"{enter} cat /proc/net/dev >/dev/null; grep -lx vm1 "
+               f"/sys/class/net/{h.dev}/queues/rx-*/vmq/port | sed 's/.*rx-//; s/.vmq.*//'")))["filters"]
+
+
+def policy(h):
+    """The dump without the ports' netdevs, which another namespace names differently."""
+    return [line for line in h.dump() if line.startswith(("queues/", "vmq/", "Filter", "\t", "Total"))]
+
+
+def test_uplink_moves(host):
+    """The uplink goes to another namespace and back: ports, queues, filters, names and CPUs stay."""
+    h, g = host, host.g
+    h.port("vm1", A, (B, 7))
+    h.must([h.rxq(5, "state"), "allocate"], [h.rxq(5, "vm_name"), "db"], [h.rxq(5, "filter_add"), D],
+           [h.rxq(5, "state"), "commit"])
+    h.pin(5, 2)
+    before = policy(h)
+    g.run("ip netns add up")
+    for netns, back in (("up", ""), ("1", "ip netns exec up ")):
+        g.run(f"{back}ip link set {h.dev} netns {netns}")
+        h.netns = "up" if netns == "up" else None
+        assert h.g.out("ls -d /sys/class/net/vm1"), "the port is gone"
+        h.up()
+        topology.wait_carrier(g, "vm1")
+        now = policy(h)
+        assert now == before, [line for line in now if line not in before]
+        tap = f"{h.netns or ''}/{h.dev}".lstrip("/")
+        with h.taps("vm1", (tap, 5)) as t:
+            h.send(A, range(30))
+            h.send(B, range(30, 60), vlan=7)
+            h.send(D, range(100, 130))
+            t.wait(90)
+        assert t.serials("vm1") == list(range(60)) and t.serials((tap, 5)) == list(range(100, 130))
+        say(f"uplink in {netns}: {len(before)} lines of state as before, traffic as before")
+    g.run("ip netns del up")
+
+
+def test_port_in_dying_namespace(host):
+    """A namespace that ends takes its port along, and the queue is free again."""
+    h, g = host, host.g
+    h.port("vm1", A)
+    n = h.port_queue("vm1")
+    g.run("ip netns add ns1 && ip link set vm1 netns ns1 && ip -n ns1 link set vm1 up && ip netns del ns1")
+    wait_for("the queue is free", lambda: h.state(n) == "undefined")
+    h.port("vm1", A)
+    assert h.port_queue("vm1") == n
+
+
+def test_ports_die_with_uplink(host):
+    """Unbinding the uplink ends its ports, wherever they are, and nothing else."""
+    h, g = host, host.g
+    other = Host(g, 1)
+    other.port("other1", vm_mac(9))
+    h.port("vm1", A)
+    h.port("vm2", B)
+    g.run("ip netns add ns2 && ip link set vm2 netns ns2 && ip -n ns2 link set vm2 up")
+    bdf = g.pci(0)
+    g.run(f"echo {bdf} >/sys/bus/pci/drivers/vmq_igb/unbind")
+    assert g.run("ip link show vm1", check=False).rc and g.run("ip -n ns2 link show vm2", check=False).rc
+    assert other.port_queue("other1") == 1 and other.state(1) == "running"
+    number, reason = tool(g, "link", requests=[["add_port", {"name": "vm3", "address": C, "link": "other1"}]])[0]
+    assert errno_name(number) == "EOPNOTSUPP", reason
+    g.run(f"echo {bdf} >/sys/bus/pci/drivers/vmq_igb/bind")
+    again = Host(g)
+    assert [again.state(n) for n in range(1, 8)] == ["undefined"] * 7
+    again.port("vm1", A)
+    with again.taps("vm1") as t:
+        again.send(A, range(30))
+        t.wait(30)
+    assert t.serials("vm1") == list(range(30))

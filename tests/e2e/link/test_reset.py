@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What stops the NIC brings everything back: queues, filters, CPUs, ports."""
+
+import contextlib
+
+import pytest
+
+from tests.e2e.link.lib import (
+    OUTSIDE,
+    Host,
+    Stream,
+    clean,
+    delta,
+    load,
+    say,
+    spawn_tool,
+    tool,
+    vm_mac,
+    wait_for,
+)
+from tests.vm import topology
+from tests.vm.wire import parse
+
+A, B, C, D = (vm_mac(n) for n in range(1, 5))
+VID = 7
+VFTE = 0xC90
+WATCHDOG = "NETDEV WATCHDOG|transmit queue \\d+ timed out"
+
+
+class Vms:
+    """Three VMs, one of them on an administrator's queue, with VLANs, names and pins."""
+
+    def __init__(self, h):
+        self.h = h
+        h.port("vm1", A, (A, VID))
+        h.port("vm2", B, (C, 0))
+        assert h.ntuple(f"flow-type ether dst {D} vlan 0 m 0xf000 action 5") == ""
+        self.queues = {"vm1": h.port_queue("vm1"), "vm2": h.port_queue("vm2"), "admin": 5}
+        for n, cpu in zip(self.queues.values(), (3, 1, 2), strict=True):
+            h.pin(n, cpu)
+        h.must([h.rxq(5, "vm_name"), "database"], [h.rxq(5, "queue_name"), "db-0"])
+        self.cpus = {n: h.read(h.rxq(n, "cpu_effective")) for n in self.queues.values()}
+        self.dump = self.state()
+
+    def state(self):
+        """The dump without what is meant to change here."""
+        return [line for line in self.h.dump() if "mtu" not in line]
+
+    def check_restored(self):
+        """Dump as before, effective CPUs too, and each VM's frames by its own ring and CPU."""
+        h = self.h
+        now = self.state()
+        assert now == self.dump, [line for line in [*now, *self.dump] if line not in now or line not in self.dump]
+        assert {n: h.read(h.rxq(n, "cpu_effective")) for n in self.cpus} == self.cpus
+        before, interrupts = h.counters(), h.interrupts()
+        with h.taps("vm1", "vm2", (h.dev, 5), (h.dev, 0)) as t:
+            h.send(A, range(40))
+            h.send(A, range(40, 80), vlan=VID)
+            h.send(B, range(100, 140))
+            h.send(C, range(140, 180))
+            h.send(D, range(200, 240))
+            h.send(h.mac, range(300, 340))
+            t.wait(240)
+        assert sorted(t.serials("vm1")) == list(range(80))
+        assert sorted(t.serials("vm2")) == list(range(100, 180))
+        assert t.serials((h.dev, 5)) == list(range(200, 240))
+        assert t.serials((h.dev, 0)) == list(range(300, 340))
+        moved, after = delta(before, h.counters()), h.interrupts()
+        nic = {k: v for k, v in moved.items() if k.endswith("_nic_packets")}
+        wanted = {self.queues["vm1"]: 80, self.queues["vm2"]: 80, 5: 40, 0: 40}
+        assert nic == {f"rx_queue_{n}_nic_packets": v for n, v in wanted.items()}
+        for n, cpu in self.cpus.items():
+            raised = {c: b - a for c, (a, b) in enumerate(zip(interrupts[n], after[n], strict=True)) if b != a}
+            assert set(raised) == {int(cpu)}, f"queue {n}: interrupts {raised}, wanted on CPU {cpu}"
+        self.check_transmit()
+
+    def check_transmit(self):
+        h = self.h
+        h.wire.clear()
+        with h.wire.capture(lambda f: parse(f).serial is not None) as out:
+            for name, mac in (("vm1", A), ("vm2", B)):
+                tool(h.g, "send", interface=name, frames=[{"dst": OUTSIDE, "src": mac, "serial": 0, "count": 20}])
+            assert h.wire.wait_captured(out, 40), f"{len(out)} of 40 frames left the NIC"
+        assert [parse(f).serial for f in out] == [*range(20), *range(20)]
+
+
+def under_traffic(h, vms, change):
+    """Runs change() while frames come in and VM 1 sends; then waits until the
+    stream flows again and everything is as before."""
+    sender = spawn_tool(
+        h.g, "send", interface="vm1", burst=4, gap=0.01,
+        frames=[{"dst": OUTSIDE, "src": A, "serial": 0, "count": 100000}],
+    )
+    try:
+        with h.taps("vm2") as t, Stream(h, t, B, rate=500, patience=0.5) as s:
+            s.wait_sent(100)
+            change()
+            topology.wait_carrier(h.g, h.dev)
+            came = t.count()
+            wait_for("traffic resumes", lambda: t.count() >= came + 100, 20, 0.02)
+    finally:
+        sender.stop(9)
+    serials = t.serials("vm2")
+    assert serials == sorted(set(serials)), "frames doubled or reordered"
+    say(f"{s.sent} frames sent meanwhile, {len(serials)} came, traffic resumed")
+    vms.check_restored()
+
+
+@pytest.fixture
+def vms(host):
+    return Vms(host)
+
+
+def test_down_up(host, vms):
+    """ip link down and up, under traffic."""
+    h = host
+
+    def change():
+        h.g.run(f"ip link set {h.dev} down")
+        assert [h.state(n) for n in vms.queues.values()] == ["running"] * 3
+        assert h.read(h.rxq(5, "cpu_effective")) == "none"
+        h.g.run(f"ip link set {h.dev} up")
+
+    for _ in range(2):
+        under_traffic(h, vms, change)
+
+
+def test_configured_while_down(host):
+    """What is set up while the uplink is down works when it comes up."""
+    h = host
+    h.g.run(f"ip link set {h.dev} down")
+    h.g.run(f"ip link add link {h.dev} name vm1 address {A} type vmq && ip link set vm1 up")
+    h.must([h.rxq(6, "state"), "allocate"], [h.rxq(6, "filter_add"), B], [h.rxq(6, "cpu"), "3"],
+           [h.rxq(6, "state"), "commit"])
+    assert h.read("/sys/class/net/vm1/carrier") == "0"
+    topology.up(h.g, h.nic)
+    topology.wait_carrier(h.g, "vm1")
+    with h.taps("vm1", (h.dev, 6)) as t:
+        h.send(A, range(30))
+        h.send(B, range(100, 130))
+        t.wait(60)
+    assert t.serials("vm1") == list(range(30)) and t.serials((h.dev, 6)) == list(range(100, 130))
+    assert h.read(h.rxq(6, "cpu_effective")) == "3"
+
+
+def test_mtu(host, vms):
+    """MTU up to 9216 and back, under traffic."""
+    h = host
+    try:
+        for mtu in (9216, 1500):
+            under_traffic(h, vms, lambda mtu=mtu: h.g.run(f"ip link set {h.dev} mtu {mtu}"))
+            assert h.g.out(f"cat /sys/class/net/{h.dev}/mtu") == str(mtu)
+        r = h.g.run(f"ip link set {h.dev} mtu 9217", check=False)
+        assert r.rc and "mtu greater than device maximum" in r.stderr
+    finally:
+        h.g.run(f"ip link set {h.dev} mtu 1500", check=False)
+
+
+def test_ring_size(host, vms):
+    """Ring sizes by ethtool -G, under traffic; what the NIC cannot do is refused and changes nothing."""
+    h = host
+    shown = h.g.out(f"ethtool -g {h.dev}")
+    try:
+        for rx, tx in ((1024, 256), (128, 128)):
+            under_traffic(h, vms, lambda rx=rx, tx=tx: h.g.run(f"ethtool -G {h.dev} rx {rx} tx {tx}"))
+            now = h.g.out(f"ethtool -g {h.dev}").rpartition("Current")[2].split()
+            assert now[now.index("RX:") + 1] == str(rx) and now[now.index("TX:") + 1] == str(tx)
+        for bad in ("rx 1000", "rx 8", "tx 65536", "rx-mini 64"):
+            with h.unchanged():
+                assert h.g.run(f"ethtool -G {h.dev} {bad}", check=False).rc, f"ethtool -G {bad} was accepted"
+        assert h.g.out(f"ethtool -g {h.dev}").rpartition("Current")[2].split() == now
+    finally:
+        h.g.run(f"ethtool -G {h.dev} rx 512 tx 512", check=False)
+    assert h.g.out(f"ethtool -g {h.dev}") == shown
+
+
+def test_transmit_timeout(boot):
+    """A transmit ring that the NIC stops serving: the watchdog's reset brings everything back."""
+    # The register is written behind the driver's back.
+    g = boot(name="timeout", smp=4, nics=[topology.HOST], append="iomem=relaxed")
+    topology.reserve(g, 0)
+    load(g)
+    h = Host(g)
+    vms = Vms(h)
+    bdf = g.pci(0)
+    for n in (vms.queues["vm1"], 0):
+        resets = h.counters()["resets"]
+        timeouts = h.counters()["tx_timeouts"]
+        hung = "vm1" if n else h.dev
+        with g.allow(WATCHDOG), h.taps("vm2") as t, contextlib.ExitStack() as stack:
+            stack.enter_context(Stream(h, t, B, rate=200, patience=0.5))
+            # Every pool: which one is queue n's is the backend's affair.
+            old, new = tool(g, "mmio", bdf=bdf, offset=VFTE, clear=0xFF)
+            say(f"transmit enable of the pools was {old:#x}, is {new:#x}")
+            assert old & 0xFF and not new & 0xFF
+            g.run(f"ip link set {hung} up; true")
+            sender = spawn_tool(
+                g, "send", interface=hung, burst=1, gap=0.02,
+                frames=[{"dst": OUTSIDE, "src": A if n else h.mac, "serial": 0, "count": 3000}],
+            )
+            wait_for("the watchdog's reset", lambda: h.counters()["resets"] > resets, 60, 0.5)
+            sender.stop(9)
+            topology.wait_carrier(g, h.dev)
+            came = t.count()
+            wait_for("traffic resumes", lambda: t.count() >= came + 50, 20, 0.02)
+        now = h.counters()
+        say(f"queue {n}: {now['tx_timeouts'] - timeouts} timeouts, {now['resets'] - resets} resets")
+        assert now["tx_timeouts"] > timeouts
+        old, _ = tool(g, "mmio", bdf=bdf, offset=VFTE)
+        assert old & 0xFF
+        serials = t.serials("vm2")
+        assert serials == sorted(set(serials))
+        vms.check_restored()
+    clean(g)
