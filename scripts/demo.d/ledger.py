@@ -82,8 +82,12 @@ class Ledger:
         """A sentence for each way in which frames of a flow went wrong;
         name(flow): what to call its frames."""
         found = []
-        for flow in {id(f.flow): f.flow for f in self.frames.values()}.values():
-            found += flow_problems(name(flow), self.of(flow))
+        groups = collections.defaultdict(list)
+        for frame in self.frames.values():
+            groups[id(frame.flow), frame.places].append(frame)
+        for frames in groups.values():
+            answers = "'s replies" if frames[0].places == (WIRE,) else ""
+            found += flow_problems(name(frames[0].flow) + answers, frames)
         found += [f"{place}: {n} frames that nobody sent" for place, n in self.strangers.items()]
         return found
 
@@ -98,7 +102,7 @@ def flow_problems(name, frames):
     for place, n in extra.items():
         if n:
             # A second receipt where it belongs, or one where it does not.
-            times = "once more" if all(place in f.places for f in frames) else "though not for it"
+            times = "once more" if place in frames[0].places else "though not for it"
             found.append(f"{name}: {n} came to {place}, {times}")
     changed = sum(f.changed for f in frames)
     if changed:

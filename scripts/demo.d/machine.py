@@ -87,7 +87,7 @@ class Machine:
         topology.wait_carrier(self.guest, self.uplink)
 
     def add_port(self, vm):
-        self.guest.run(f"ip netns add {vm.name}")
+        self.type(f"ip netns add {vm.name}")
         self.quiet_ipv6(vm.name)
         where = f"link {self.uplink} name {vm.name} netns {vm.name}"
         self.type(f"ip link add {where} address {vm.mac} type vmq")
@@ -96,9 +96,10 @@ class Machine:
             self.type(f"bridge -n {vm.name} fdb add {mac} vlan {vid} dev {vm.name} self")
         self.type(f"ip -n {vm.name} link set {vm.name} up")
         topology.wait_carrier(self.guest, vm.name, vm.name)
-        queue = self.port_file(vm, "queue")
+        queue = self.type(self.show_port_file(vm, "queue"))
         vm.queue = int(queue) if queue.isdigit() else 0
-        return queue, self.port_file(vm, "reason")
+        if not vm.queue:
+            self.type(self.show_port_file(vm, "reason"))
 
     def add_queue(self, vm, queue, cpu):
         """A VM queue by ethtool alone, and its CPU by hand."""
@@ -133,8 +134,11 @@ class Machine:
     def uplink_file(self, name):
         return self.guest.read(f"/sys/class/net/{self.uplink}/vmq/{name}")
 
-    def port_file(self, vm, name):
-        return self.guest.out(f"ip netns exec {vm.name} cat /sys/class/net/{vm.name}/vmq/{name}")
+    def show_port_file(self, vm, name):
+        return f"ip netns exec {vm.name} cat /sys/class/net/{vm.name}/vmq/{name}"
+
+    def port_number(self, vm, name):
+        return int(self.guest.out(self.show_port_file(vm, name)))
 
     def interrupts(self, irqs):
         """{queue: [count on each CPU]} of {queue: interrupt number}, once the

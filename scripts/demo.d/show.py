@@ -10,7 +10,7 @@ ROW = "{:>5}  {:<6} {:<17}  {:>4}  {:>6} {:>4}  {:>6} {:>9}  {:>5} {:>5}  {:>5} 
 HEADS = (
     "                                             CPU        interrupts      to the VM      replies",
     ROW.format(
-        "queue", "VM", "MAC address", "VLAN", "wanted", "now", "there", "elsewhere", "sent", "came", "sent", "came out"
+        "queue", "VM", "MAC address", "VLAN", "wanted", "now", "there", "elsewhere", "sent", "came", "asked", "came out"
     ),
 )
 

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The demo: right when all is right, and not when one thing is spoiled."""
 
+import concurrent.futures
+import contextlib
+import glob
 import os
 import random
 import re
+import signal
 import subprocess
+import time
 
 import pytest
 
-from tests.vm.guest import TOP
+from tests.vm.guest import TOP, cache_dir
 
 DEMO = os.path.join(TOP, "scripts/demo")
 # What the closing line has to say went wrong, beside the VM's name.
@@ -20,8 +25,12 @@ SAYS = {
 }
 
 
+# Two emulated machines at once keep the two cores of a small host busy.
+AT_ONCE = 2
+
+
 def run_demo(**environment):
-    """Status, lines. A seed of its own, printed: a failure can be repeated."""
+    """Status and lines."""
     kept = {k: v for k, v in os.environ.items() if k not in ("SEED", "DEMO_BREAK")}
     done = subprocess.run(
         [DEMO],
@@ -30,22 +39,38 @@ def run_demo(**environment):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=400,
+        timeout=600,
     )
     return done.returncode, done.stdout.splitlines()
 
 
-@pytest.fixture
-def seed():
-    value = str(random.randrange(1, 10**6))
-    print(f"    SEED={value}")
-    return value
+@pytest.fixture(scope="module")
+def demos(request):
+    """{kind of DEMO_BREAK or "": (seed, run)} for the tests of this file that
+    were chosen; the runs go on side by side while the tests wait for theirs."""
+    mine = [i for i in request.session.items if i.module is request.module and "kind" in getattr(i, "fixturenames", ())]
+    kinds = [i.callspec.params["kind"] for i in mine]
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        runs = {}
+        for kind in kinds:
+            seed = str(random.randrange(1, 10**6))
+            runs[kind] = seed, pool.submit(run_demo, SEED=seed, DEMO_BREAK=kind)
+        yield runs
+        for _, run in runs.values():
+            run.cancel()
 
 
-def test_demo(seed):
+def result(demos, kind):
+    seed, run = demos[kind]
+    print(f"    SEED={seed}")
+    status, lines = run.result()
+    return seed, status, lines, "\n".join(lines)
+
+
+@pytest.mark.parametrize("kind", [""])
+def test_demo(kind, demos):
     """The demo passes, and every frame it sent is in its closing line."""
-    status, lines = run_demo(SEED=seed)
-    text = "\n".join(lines)
+    seed, status, lines, text = result(demos, kind)
     assert status == 0, text
     closing = re.fullmatch(r"demo: PASS (\d+) frames sent, (\d+) where they belong, 0 anywhere else", lines[-1])
     assert closing and closing[1] == closing[2] and int(closing[1]) > 500, text
@@ -55,14 +80,12 @@ def test_demo(seed):
 
 
 @pytest.mark.parametrize("kind", sorted(SAYS))
-def test_demo_break(kind, seed):
+def test_demo_break(kind, demos):
     """The demo notices what was spoiled, names the VM, and fails."""
-    status, lines = run_demo(SEED=seed, DEMO_BREAK=kind)
-    text = "\n".join(lines)
+    _, status, lines, text = result(demos, kind)
     assert status == 1, text
     victim = re.search(rf"DEMO_BREAK={kind}: .* to (\S+);", text)[1]
-    closing = re.match(rf"demo: FAIL {re.escape(victim)}\b(.*)", lines[-1])
-    assert closing, text
+    assert re.match(rf"demo: FAIL {re.escape(victim)}\b", lines[-1]), text
     complaints = [line for line in lines if re.match(rf"  wrong: {re.escape(victim)}\b", line)]
     assert any(re.search(SAYS[kind], line) for line in complaints), text
 
@@ -72,3 +95,55 @@ def test_demo_usage():
     for environment in ({"DEMO_BREAK": "nonsense"}, {"SEED": "x"}):
         status, lines = run_demo(**environment)
         assert status == 2 and len(lines) == 1, lines
+
+
+def test_demo_stopped():
+    """Ctrl-C in the middle leaves no QEMU, no socket and no log behind."""
+    demo = subprocess.Popen([DEMO], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    for line in demo.stdout:
+        if "Booting" in line:
+            break
+    private = wait_for(lambda: private_of(demo.pid))
+    logs = glob.glob(os.path.join(cache_dir(), "runs", f"*-{demo.pid}"))
+    assert os.path.isdir(private) and logs
+    os.killpg(demo.pid, signal.SIGINT)
+    rest, _ = demo.communicate(timeout=60)
+    assert demo.returncode == 128 + signal.SIGINT
+    assert rest.splitlines()[-1].startswith("demo: FAIL")
+    assert not os.path.exists(private) and not os.path.exists(logs[0])
+    assert not qemu_of(private)
+
+
+def qemu_of(private):
+    """Processes whose command line names the directory of a guest's sockets."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{pid}/cmdline") as f:
+                if private in f.read():
+                    found.append(int(pid))
+    return found
+
+
+def private_of(pid):
+    """The directory of the sockets of the guest that a process has started."""
+    for child in children(pid):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{child}/cmdline") as f:
+                found = re.search(r"/tmp/vmq-[^/\0]+", f.read())
+            if found and len(qemu_of(found[0])) > 1:
+                return found[0]
+    return None
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        return f.read().split()
+
+
+def wait_for(condition, timeout=60):
+    end = time.monotonic() + timeout
+    while not (value := condition()):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return value
