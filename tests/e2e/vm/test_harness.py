@@ -12,7 +12,7 @@ import pytest
 
 from tests.vm import guest as vm
 from tests.vm import topology
-from tests.vm.guest import CommandFailed, Guest, GuestDied, GuestError, GuestTimeout, Splat
+from tests.vm.guest import CommandFailed, GuestDied, GuestError, GuestTimeout, Splat
 
 
 def test_commands(one_guest):
