@@ -65,7 +65,7 @@ give_back() {
 	sudo_user_id || return 0
 	for dir in "$top" "$cache"; do
 		[ "$(stat -c %u "$dir" 2>/dev/null)" != 0 ] || continue
-		find "$dir" -xdev -uid 0 -exec chown -h \
+		find "$dir" -xdev -name 'source-*' -prune -o -uid 0 -exec chown -h \
 			"$SUDO_UID:${SUDO_GID:-$SUDO_UID}" {} + 2>/dev/null || :
 	done
 }
