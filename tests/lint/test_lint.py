@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The sources are clean, and the lint finds what it says it finds."""
+import contextlib
+import functools
 import shutil
 import subprocess
 from pathlib import Path
@@ -125,29 +127,47 @@ TEXT_DEFECTS = {
 }
 
 
-@pytest.fixture(name="scratch")
-def scratch_copy(tmp_path):
+@pytest.fixture(scope="module", name="copy")
+def copy_of_sources(tmp_path_factory):
     """The sources without what was built beside them."""
+    copy = tmp_path_factory.mktemp("copy")
     for folder in ("drivers", "include", "scripts", "Documentation"):
         if (TOP / folder).exists():
-            shutil.copytree(TOP / folder, tmp_path / folder, symlinks=True,
+            shutil.copytree(TOP / folder, copy / folder, symlinks=True,
                             ignore=shutil.ignore_patterns("*.ko", "*.o",
                                                           "*.mod*", ".*.cmd"))
-    return tmp_path
+    return copy
 
 
-def plant(scratch, name, text):
-    (scratch / name).parent.mkdir(parents=True, exist_ok=True)
-    (scratch / name).write_text(text)
+@pytest.fixture(scope="module", name="findings_before")
+def cached_findings(copy):
+    """findings_before(check): what is reported without any defect planted."""
+    @functools.cache
+    def findings(check):
+        return lint("--tree", copy, check).stdout.splitlines()
+    return findings
+
+
+@contextlib.contextmanager
+def planted(copy, name, text):
+    path = copy / name
+    old = path.read_text() if path.exists() else None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    yield
+    if old is None:
+        path.unlink()
+    else:
+        path.write_text(old)
 
 
 @pytest.mark.parametrize("defect", TEXT_DEFECTS)
-def test_planted_defect_is_found(scratch, defect):
+def test_planted_defect_is_found(copy, findings_before, defect):
     """A defect planted in a copy of the sources is reported."""
     check, name, text, word = TEXT_DEFECTS[defect]
-    before = lint("--tree", scratch, check).stdout.splitlines()
-    plant(scratch, name, text)
-    after = lint("--tree", scratch, check)
+    before = findings_before(check)
+    with planted(copy, name, text):
+        after = lint("--tree", copy, check)
     found = [line for line in after.stdout.splitlines()
              if line not in before and line.startswith(f"{name}:")
              and f" {check}: " in line and word in line]
@@ -172,10 +192,10 @@ BUILD_DEFECTS = {
 def test_planted_build_defect_is_found(tmp_path, defect):
     """A defect that compiler, sparse or modpost can see is reported."""
     text, word = BUILD_DEFECTS[defect]
-    plant(tmp_path, "Kbuild", "obj-m := drivers/\n")
-    plant(tmp_path, "drivers/Kbuild", "obj-m := defect.o\n")
-    plant(tmp_path, "drivers/defect.c", c_file(text))
-    result = lint("--tree", tmp_path, "build")
+    with planted(tmp_path, "Kbuild", "obj-m := drivers/\n"), \
+         planted(tmp_path, "drivers/Kbuild", "obj-m := defect.o\n"), \
+         planted(tmp_path, "drivers/defect.c", c_file(text)):
+        result = lint("--tree", tmp_path, "build")
     assert result.returncode == 1, result.stderr
     assert any(word in line and (line.startswith("drivers/defect.c:") or
                                  "modpost" in line)
