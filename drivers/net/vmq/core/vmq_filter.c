@@ -4,6 +4,7 @@
  * one move: hold the queue they go to, write the NIC, drain the queue they
  * came from, let go. So nothing is lost, doubled or reordered.
  */
+#include <kunit/visibility.h>
 #include <linux/export.h>
 #include <linux/slab.h>
 #include "vmq_priv.h"
@@ -88,6 +89,7 @@ struct vmq_filter *vmq_filter_by_id(struct vmq_dev *dev, u32 id)
 	return rcu_dereference_check(dev->filter_ids[id],
 				     lockdep_is_held(&dev->lock));
 }
+EXPORT_SYMBOL_IF_KUNIT(vmq_filter_by_id);
 
 static u32 vmq_filter_first_free_id(struct vmq_dev *dev)
 {
@@ -417,6 +419,7 @@ free_filter:
 	kfree(f);
 	return err;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmq_filter_add_locked);
 
 /*
  * Move filters that are all on one queue. Only a move to a VM queue can fail
@@ -492,6 +495,7 @@ int vmq_filter_del_locked(struct vmq_dev *dev, u32 fid, enum vmq_owner owner,
 	vmq_filter_remove(dev, f);
 	return 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmq_filter_del_locked);
 
 /* One by one, so that it needs no memory: teardown cannot fail. */
 void vmq_filter_park_locked(struct vmq_queue *q)

@@ -122,6 +122,7 @@ int vmq_placement_set(struct vmq_queue *q, unsigned int cpu)
 	WRITE_ONCE(q->cpu, cpu);
 	return 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmq_placement_set);
 
 /* The CPU that the interrupt really goes to, or -1 while it goes nowhere. */
 int vmq_placement_effective(const struct vmq_queue *q)
@@ -139,3 +140,4 @@ int vmq_placement_effective(const struct vmq_queue *q)
 	cpu = cpumask_first(mask);
 	return cpu < nr_cpu_ids ? (int)cpu : -1;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmq_placement_effective);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Life of a queue: allocate, commit, free, and what is announced of it. */
+#include <kunit/visibility.h>
 #include <linux/export.h>
 #include <net/netdev_rx_queue.h>
 #include "vmq_priv.h"
@@ -120,6 +121,7 @@ int vmq_queue_allocate_locked(struct vmq_queue *q, enum vmq_owner owner,
 	WARN_ON_ONCE(err);
 	return err;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmq_queue_allocate_locked);
 
 static int vmq_queue_check_owner(struct vmq_queue *q, enum vmq_owner owner,
 				 struct netlink_ext_ack *extack)
@@ -174,6 +176,7 @@ int vmq_queue_commit_locked(struct vmq_queue *q, enum vmq_owner owner,
 	dev->ops->queue_release(dev, q->id);
 	return 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmq_queue_commit_locked);
 
 static void vmq_queue_returned(struct vmq_queue *q)
 {
@@ -223,6 +226,7 @@ int vmq_queue_free_locked(struct vmq_queue *q, enum vmq_owner owner,
 	vmq_queue_stop_and_return(q);
 	return 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmq_queue_free_locked);
 
 /* Looks every 10 ms whether the readers of freed queues are done. */
 void vmq_queue_freeing_work(struct work_struct *work)

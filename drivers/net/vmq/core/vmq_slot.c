@@ -3,6 +3,8 @@
  * Shadow of the NIC's address slots. The shadow is the truth: the NIC is
  * written from it, and again from it after every reset.
  */
+#include <kunit/visibility.h>
+#include <linux/export.h>
 #include "vmq_priv.h"
 
 /* The slot that holds @addr, or -ENOENT. */
@@ -40,6 +42,7 @@ unsigned int vmq_slot_count_free(const struct vmq_dev *dev)
 			nr++;
 	return nr;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmq_slot_count_free);
 
 /*
  * Bring the NIC in line with the shadow. Frames for a queue whose rings do not
