@@ -309,6 +309,13 @@ static struct sk_buff *igbq_tx_shape(struct sk_buff *skb)
 		skb = __vlan_hwaccel_push_inside(skb);
 	if (!skb)
 		return NULL;
+	/*
+	 * A checksum that the NIC fills in must not see padding: QEMU's model
+	 * takes the padded length into the sum.
+	 */
+	if (skb->len < ETH_ZLEN && skb->ip_summed == CHECKSUM_PARTIAL &&
+	    skb_checksum_help(skb))
+		goto err_free;
 	if (__skb_put_padto(skb, ETH_ZLEN, false))
 		goto err_free;
 	if (skb_has_frag_list(skb) || igbq_tx_descs(skb) > IGBQ_TX_FRAME_DESCS)
