@@ -98,7 +98,9 @@ def test_demo_usage():
 
 
 def test_demo_stopped():
-    """Ctrl-C in the middle leaves no QEMU, no socket and no log behind."""
+    """Ctrl-C at any moment leaves no QEMU, no socket and no log behind."""
+    delay = random.choice((0, random.uniform(0, 10)))
+    print(f"    after {delay:.2f} s")
     demo = subprocess.Popen([DEMO], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True)
     for line in demo.stdout:
         if "Booting" in line:
@@ -106,12 +108,14 @@ def test_demo_stopped():
     private = wait_for(lambda: private_of(demo.pid))
     logs = glob.glob(os.path.join(cache_dir(), "runs", f"*-{demo.pid}"))
     assert os.path.isdir(private) and logs
+    time.sleep(delay)
     os.killpg(demo.pid, signal.SIGINT)
     rest, _ = demo.communicate(timeout=60)
     assert demo.returncode == 128 + signal.SIGINT
     assert rest.splitlines()[-1].startswith("demo: FAIL")
-    assert not os.path.exists(private) and not os.path.exists(logs[0])
-    assert not qemu_of(private)
+    assert not os.path.exists(logs[0])
+    # QEMU's own guard may still be at it if we did not know QEMU yet.
+    wait_for(lambda: not os.path.exists(private) and not qemu_of(private), 10)
 
 
 def qemu_of(private):
