@@ -342,6 +342,8 @@ def shared_guest(request, name):
     guest = pool.get(name, kernel_of(request.node), request.node.get_closest_marker("fresh") is not None)
     guest.check_console()
     guest.mark(request.node.name)
+    for wire in guest.wires.values():
+        wire.clear()
     failed_before = request.session.testsfailed
     yield guest
     # What a failed test left behind must not fail the next one.

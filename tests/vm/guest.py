@@ -74,7 +74,8 @@ SPLAT = re.compile(
     r"|possible (?:recursive|circular|irq)|held lock freed|locks? held|DEBUG_LOCKS_WARN_ON|INFO: lockdep|ODEBUG:|refcount_t:"
     r"|list_(?:add|del) corruption|DMA-API: (?!preallocated|debugging|dumping)|kmemleak: \d+ new|NETDEV WATCHDOG"
     r"|transmit queue \d+ timed out|waiting for \S+ to become free|page_pool.*stalled|nobody cared"
-    r"|Failed to release memory|still in use|Trying to vfree|[Oo]bjects remaining"
+    r"|Failed to release memory|still in use|Trying to vfree|[Oo]bjects remaining|hw csum failure|Tx Unit Hang"
+    r"|debugfs: .* already present|kobject_add_internal failed"
 )
 
 
@@ -84,6 +85,10 @@ class GuestError(Exception):
 
 class GuestDied(GuestError):
     """The guest is gone or hangs."""
+
+
+class BootStalled(GuestError):
+    """The boot did not get anywhere; another one may."""
 
 
 class GuestTimeout(GuestError):
@@ -196,6 +201,8 @@ class Guest:
         self.logs = self.private = self.process = None
         self.failed = False
         self.boots = 0
+        # What has to be undone at the end, the last thing first.
+        self._undo = contextlib.ExitStack()
         self._allowed = []
 
     # Life
@@ -209,20 +216,18 @@ class Guest:
 
     def start(self):
         """Boots; returns self. A boot that stalls on the known timer trouble
-        of emulated CPUs, and only that, is tried again, twice at most."""
-        for attempt in range(BOOT_RETRIES + 1):
-            self._launch()
+        of emulated CPUs, or says nothing at all, is tried again, twice at most."""
+        for attempt in range(1, BOOT_RETRIES + 2):
             try:
+                self.launch()
                 self.release = self._await_agent()
                 return self
-            except TimeoutError as e:
-                stalled = TIMER_STALL in self.console_text()
+            except BootStalled as e:
                 self.failed = True
                 self.stop()
-                why = "timer stall" if stalled else f"silent for {e} s"
-                if attempt == BOOT_RETRIES:
-                    raise GuestDied(self._obituary(f"boot failed {attempt + 1} times, last: {why}")) from None
-                print(f"guest {self.name}: boot stalled ({why}), trying again; log: {self.logs}", flush=True)
+                if attempt > BOOT_RETRIES:
+                    raise GuestDied(self._obituary(f"boot failed {attempt} times, last: {e}")) from None
+                print(f"guest {self.name}: boot stalled ({e}), trying again; log: {self.console_log}", flush=True)
                 self.failed = False
             except BaseException:
                 self.failed = True
@@ -230,24 +235,10 @@ class Guest:
                 raise
 
     def stop(self):
-        """Ends QEMU and takes away all it left. Never fails, may be repeated."""
-        if self.process is None:
-            return
-        os.close(self.lifeline)
-        self.process.wait()
+        """Ends QEMU and takes away all it left. May be repeated."""
+        self._undo.close()
         self.process = None
         Guest.running.discard(self)
-        self.reader.join()
-        self.agent.close()
-        if self._qmp:
-            self._qmp.close()
-        for wire in self.wires.values():
-            wire.close()
-        shutil.rmtree(self.private, ignore_errors=True)
-        if not (self.failed or self.keep_logs):
-            shutil.rmtree(self.logs, ignore_errors=True)
-            with contextlib.suppress(OSError):
-                os.rmdir(os.path.dirname(self.logs))
 
     def restart(self):
         self.stop()
@@ -257,71 +248,87 @@ class Guest:
     def alive(self):
         return self.process is not None and self.process.poll() is None and not self.gone.is_set()
 
-    def _launch(self):
+    def launch(self):
+        """Starts QEMU and does not wait for the guest: for tests of this harness."""
         directory = self.kernel if "/" in self.kernel else script_output("scripts/kernel", self.kernel)
         subprocess.run([os.path.join(HERE, "mkinitrd"), directory], check=True)
+        self.stop()
+        Guest.running.add(self)
         self.boots += 1
         self.logs = os.path.join(runs_dir(), f"{self.name}-{next(Guest.names)}")
         self.shared = os.path.join(self.logs, "out")
         os.makedirs(self.shared)
+        self._undo.callback(self._remove_logs)
         shutil.copy(os.path.join(HERE, "agent.py"), os.path.join(self.shared, ".agent.py"))
-        # Short, whatever the cache's path: a unix socket's has 108 bytes.
-        self.private = tempfile.mkdtemp(prefix="vmq-", dir="/tmp")
         self.console_log = os.path.join(self.logs, "console.log")
         open(self.console_log, "w").close()
+        # Short, whatever the cache's path: a unix socket's has 108 bytes.
+        self.private = tempfile.mkdtemp(prefix="vmq-", dir="/tmp")
+        self._undo.callback(shutil.rmtree, self.private, ignore_errors=True)
         self.scanned = 0
         self.ids = itertools.count(1)
-        self.answers = {}
+        self.hello = queue.SimpleQueue()
+        self.answers = {0: self.hello}
         self.gone = threading.Event()
         self.send_lock = threading.Lock()
         self._qmp = None
-        self.wires = {}
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(self.private + "/agent")
-        listener.listen(1)
-        for n, nic in enumerate(self.nics):
-            if nic["wire"] == "dgram":
-                # Bound before QEMU sends: an unbound end loses frames.
-                self.wires[n] = Wire(f"{self.private}/h{n}", f"{self.private}/q{n}")
-        command = self._qemu(directory)
+        # The host's ends are bound before QEMU sends: an unbound one loses frames.
+        self.wires = {
+            n: self._undo.enter_context(contextlib.closing(Wire(f"{self.private}/h{n}", f"{self.private}/q{n}")))
+            for n, nic in enumerate(self.nics)
+            if nic["wire"] == "dgram"
+        }
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(self.private + "/agent")
+            listener.listen(1)
+            self._start_qemu(self._qemu(directory))
+            self.agent = self._undo.enter_context(self._accept(listener))
+        self.reader = threading.Thread(target=self._read_answers, name="agent", daemon=True)
+        self.reader.start()
+        self._undo.callback(self.reader.join)
+        self._undo.callback(self._hang_up)
+
+    def _start_qemu(self, command):
         with open(self.logs + "/qemu.cmd", "w") as f:
             f.write(shlex.join(command) + "\n")
         end, self.lifeline = os.pipe()
-        people = self.console == "stdio"
-        with open(self.logs + "/qemu.log", "wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-B", os.path.join(HERE, "guard.py"), str(end), self.private, *command],
-                pass_fds=[end],
-                stdin=None if people else subprocess.DEVNULL,
-                stdout=None if people else log,
-                stderr=None if people else log,
-                start_new_session=not people,
-            )
+        guard = [sys.executable, "-B", os.path.join(HERE, "guard.py"), str(end), self.private]
+        if self.console == "stdio":
+            self.process = subprocess.Popen(guard + command, pass_fds=[end])
+        else:
+            # A session of its own: Ctrl-C is the parent's to deal with.
+            with open(self.logs + "/qemu.log", "wb") as log:
+                self.process = subprocess.Popen(
+                    guard + command,
+                    pass_fds=[end],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
         os.close(end)
-        Guest.running.add(self)
-        listener.settimeout(30)
-        try:
-            self.agent = self._accept(listener)
-        finally:
-            listener.close()
-        self.reader = threading.Thread(target=self._read_answers, name="agent", daemon=True)
-        self.hello = self.answers[0] = queue.SimpleQueue()
-        self.reader.start()
+        self._undo.callback(self.process.wait)
+        self._undo.callback(os.close, self.lifeline)
 
     def _accept(self, listener):
-        for _ in range(60):
-            listener.settimeout(0.5)
+        """The agent's connection: QEMU connects before the guest runs."""
+        listener.settimeout(0.5)
+        for _ in range(120):
             with contextlib.suppress(TimeoutError):
                 return listener.accept()[0]
             if self.process.poll() is not None:
                 break
-        os.close(self.lifeline)
-        self.process.wait()
-        self.process = None
-        for wire in self.wires.values():
-            wire.close()
-        with open(self.logs + "/qemu.log", errors="replace") as f:
-            raise GuestError(f"QEMU did not start ({self.logs}): {f.read()[-2000:]}")
+        raise GuestDied(self._obituary("QEMU does not start"))
+
+    def _hang_up(self):
+        with contextlib.suppress(OSError):
+            self.agent.shutdown(socket.SHUT_RDWR)
+
+    def _remove_logs(self):
+        if not (self.failed or self.keep_logs):
+            shutil.rmtree(self.logs, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                os.rmdir(os.path.dirname(self.logs))
 
     def _qemu(self, directory):
         accel = os.environ.get("ACCEL", "tcg")
@@ -363,6 +370,7 @@ class Guest:
         return device
 
     def _await_agent(self):
+        """Waits for the agent's first message, the kernel's release."""
         limit = BOOT_TIMEOUT[self.kind]
         end = time.monotonic() + limit
         while time.monotonic() < end:
@@ -372,13 +380,14 @@ class Guest:
                     raise GuestDied(self._obituary("the guest died while booting"))
                 return message["release"]
             if TIMER_STALL in self.console_text():
-                raise TimeoutError(limit)
-        raise TimeoutError(limit)
+                raise BootStalled("timer stall")
+        raise BootStalled(f"silent for {limit} s")
 
     # Requests to the agent
 
     def _read_answers(self):
-        with contextlib.suppress(OSError):
+        # ValueError: the guest died in the middle of an answer.
+        with contextlib.suppress(OSError, ValueError):
             stream = self.agent.makefile("rb")
             while len(head := stream.read(4)) == 4:
                 message = json.loads(stream.read(struct.unpack(">I", head)[0]))
@@ -389,10 +398,13 @@ class Guest:
         for waiting in list(self.answers.values()):
             waiting.put(None)
 
-    def call(self, op, patience, /, **args):
-        """One request to the agent, answered within patience + GRACE seconds."""
+    def _require_running(self):
         if self.process is None:
             raise GuestError(f"guest {self.name} is not running")
+
+    def call(self, op, patience, /, **args):
+        """One request to the agent, answered within patience + GRACE seconds."""
+        self._require_running()
         number, answer = next(self.ids), queue.SimpleQueue()
         self.answers[number] = answer
         data = json.dumps({"id": number, "op": op, "args": args}).encode()
@@ -416,11 +428,11 @@ class Guest:
 
     def run(self, cmd, timeout=60, check=True, env=None, stdin=None):
         """Runs a bash command; children that it leaves go on."""
-        self._log(f"run {cmd}")
+        self._note(f"run {cmd}")
         m = self.call("run", timeout, cmd=cmd, timeout=timeout, env=env, stdin=stdin)
         result = Result(m["rc"], m["stdout"], m["stderr"])
         said = f"\n--- stdout\n{result.stdout[-4000:]}\n--- stderr\n{result.stderr[-4000:]}"
-        self._log(f"-> {result.rc}")
+        self._note(f"-> {result.rc}")
         if m["timed_out"]:
             raise GuestTimeout(f"not over after {timeout} s: {cmd}{said}")
         if check and result.rc:
@@ -434,7 +446,7 @@ class Guest:
     def spawn(self, cmd, env=None):
         """Starts a bash command in the background: a Job."""
         name = str(next(self.ids))
-        self._log(f"spawn {name}: {cmd}")
+        self._note(f"spawn {name}: {cmd}")
         pid = self.call("spawn", 0, cmd=cmd, name=name, env=env)["pid"]
         return Job(self, pid, f"{self.shared}/spawn/{name}")
 
@@ -445,7 +457,7 @@ class Guest:
         number = str(next(self.ids))
         path = name if name.startswith("/") else f"{TOOLS}/{name}.py"
         argv = [str(a) for a in argv]
-        self._log(f"tool {number}: {name} {' '.join(argv)}" + (f" in {netns}" if netns else ""))
+        self._note(f"tool {number}: {name} {' '.join(argv)}" + (f" in {netns}" if netns else ""))
         m = self.call("spawn", 0, name=number, tool=path, argv=argv, netns=netns)
         return Job(self, m["pid"], f"{self.shared}/spawn/{number}")
 
@@ -519,12 +531,24 @@ class Guest:
             # The console's last lines are complete when QEMU is gone.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(10)
-        tail = "\n".join(self.console_text().splitlines()[-40:])
-        return f"guest {self.name}: {why}\nconsole log: {self.console_log}\n--- its last lines\n{tail}"
+        lines = self.console_text().splitlines()
+        parts = {
+            "QEMU said": self._qemu_log()[-2000:].strip(),
+            "its first complaints": "\n".join([line for line in lines if SPLAT.search(line)][:3]),
+            "its last lines": "\n".join(lines[-40:]),
+        }
+        told = "".join(f"\n--- {title}\n{text}" for title, text in parts.items() if text)
+        return f"guest {self.name}: {why}\nconsole log: {self.console_log}{told}"
 
-    def _log(self, line):
-        if self.process is None:
-            raise GuestError(f"guest {self.name} is not running")
+    def _qemu_log(self):
+        """What QEMU printed; on a person's terminal it was seen there."""
+        with contextlib.suppress(FileNotFoundError), open(self.logs + "/qemu.log", errors="replace") as f:
+            return f.read()
+        return ""
+
+    def _note(self, line):
+        """Says in commands.log what is asked of the guest, before it is."""
+        self._require_running()
         with open(self.logs + "/commands.log", "a") as f:
             f.write(time.strftime("%H:%M:%S ") + line + "\n")
 
@@ -571,7 +595,7 @@ class Guest:
     def qmp(self, execute, **arguments):
         """A QMP command's return value; GuestError if QEMU refuses it."""
         if self._qmp is None:
-            self._qmp = socket.socket(socket.AF_UNIX)
+            self._qmp = self._undo.enter_context(socket.socket(socket.AF_UNIX))
             self._qmp.connect(self.private + "/qmp")
             self._qmp_file = self._qmp.makefile("rw")
             self._qmp_events = []

@@ -89,6 +89,24 @@ def parse(frame):
     return Parsed(mac_text(frame[:6]), mac_text(frame[6:12]), vlan, pcp, ethertype, serial, ok, payload)
 
 
+class Capture(list):
+    """The frames that pass a filter, as far as there is room."""
+
+    def __init__(self, wanted):
+        super().__init__()
+        self.wanted, self.room = wanted, KEEP_BYTES
+
+    def take(self, batch):
+        for frame in filter(self.wanted, batch):
+            self.room -= len(frame)
+            if self.room >= 0:
+                self.append(frame)
+
+    # A list equal to another one is still another capture.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+
 class Wire:
     """Host end: receives in the background, so that the guest's transmit
     never stalls because the test is busy."""
@@ -129,8 +147,8 @@ class Wire:
     def _keep(self, batch):
         with self.came:
             self.received += len(batch)
-            for wanted, frames in self.captures:
-                frames.extend(f for f in batch if wanted(f))
+            for capture in self.captures:
+                capture.take(batch)
             size = sum(map(len, batch))
             if self.bytes + size > KEEP_BYTES:
                 self.overflowed = True
@@ -187,7 +205,7 @@ class Wire:
         return frames
 
     def clear(self):
-        """Forgets what came so far."""
+        """Forgets what came so far, also that it was too much."""
         with self.came:
             self.frames.clear()
             self.bytes = 0
@@ -198,14 +216,16 @@ class Wire:
         """A list that gets every frame for which wanted(frame) holds while the
         context lasts (wanted runs on the receiving thread: keep it short).
         recv() and drain() see the frames all the same."""
-        entry = (wanted, [])
+        capture = Capture(wanted)
         with self.came:
-            self.captures.append(entry)
+            self.captures.append(capture)
         try:
-            yield entry[1]
+            yield capture
         finally:
             with self.came:
-                self.captures.remove(entry)
+                self.captures.remove(capture)
+        if capture.room < 0:
+            raise WireError(f"more than {KEEP_BYTES >> 20} MiB were to be captured")
 
     def wait_captured(self, frames, n, timeout=10):
         """Waits until the capture list `frames` holds n; True if it does."""
