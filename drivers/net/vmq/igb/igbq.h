@@ -199,7 +199,6 @@ struct igbq_drain {
  * @drain: waiters for the receive ring
  * @id: number, also of pool and rings
  * @irq: Linux interrupt number
- * @allocated: has memory; under rtnl
  * @running: rings and interrupt live; under rtnl
  * @held: the poll is locked out; under rtnl
  * @rx_usecs: least time between two interrupts
@@ -217,7 +216,6 @@ struct igbq_queue {
 	struct igbq_drain drain;
 	u16 id;
 	int irq;
-	bool allocated;
 	bool running;
 	bool held;
 	u16 rx_usecs;

@@ -170,12 +170,15 @@ static int igbq_nic_identify(struct igbq_nic *nic)
 	return 0;
 }
 
-static void igbq_nic_set_irqs(struct igbq_nic *nic)
+/* Each half of a queue gets to know the other. */
+static void igbq_nic_pair_queues(struct igbq_nic *nic)
 {
 	struct igbq_queue *q;
 
-	igbq_for_each_queue(nic, q)
-		vmq_dev_queue(&nic->vmq, q->id)->irq = q->irq;
+	igbq_for_each_queue(nic, q) {
+		q->vq = vmq_dev_queue(&nic->vmq, q->id);
+		q->vq->irq = q->irq;
+	}
 }
 
 static int igbq_probe(struct pci_dev *pdev, const struct pci_device_id *id)
@@ -207,7 +210,7 @@ static int igbq_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	err = vmq_dev_init(&nic->vmq, nic->netdev, &igbq_hw_ops, &chip->caps);
 	if (err)
 		goto err_free_irqs;
-	igbq_nic_set_irqs(nic);
+	igbq_nic_pair_queues(nic);
 	err = register_netdev(nic->netdev);
 	if (err)
 		goto err_fini;

@@ -158,15 +158,29 @@ static void igbq_link_update(struct igbq_nic *nic)
 		    duplex == DUPLEX_FULL ? "full" : "half");
 }
 
+/* Cleared first: a request made while the restart runs must count. */
+static void igbq_link_negotiate(struct igbq_nic *nic)
+{
+	int err;
+
+	if (!xchg(&nic->phy_restart, false))
+		return;
+	err = igbq_phy_restart(nic);
+	if (!err || READ_ONCE(nic->gone))
+		return;
+	WRITE_ONCE(nic->phy_restart, true);
+	if (net_ratelimit())
+		netdev_warn(nic->netdev, "PHY does not answer, trying again: %pe\n",
+			    ERR_PTR(err));
+}
+
 static void igbq_link_work(struct work_struct *work)
 {
 	struct igbq_nic *nic = container_of(to_delayed_work(work),
 					    struct igbq_nic, link_work);
 	unsigned long delay;
 
-	/* Cleared first: a request made while the restart runs must count. */
-	if (xchg(&nic->phy_restart, false) && igbq_phy_restart(nic))
-		WRITE_ONCE(nic->phy_restart, true);
+	igbq_link_negotiate(nic);
 	igbq_link_update(nic);
 	igbq_vmdq_sample(nic);
 	if (READ_ONCE(nic->gone))

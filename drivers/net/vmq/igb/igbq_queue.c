@@ -31,21 +31,12 @@ int igbq_queue_poll(struct napi_struct *napi, int budget)
 
 static int igbq_queue_alloc(struct vmq_dev *dev, u16 id)
 {
-	struct igbq_queue *q = igbq_queue_from_vmq(dev, id);
-	int err;
-
-	q->vq = vmq_dev_queue(dev, id);
-	err = igbq_ring_alloc(q);
-	q->allocated = !err;
-	return err;
+	return igbq_ring_alloc(igbq_queue_from_vmq(dev, id));
 }
 
 static void igbq_queue_free(struct vmq_dev *dev, u16 id)
 {
-	struct igbq_queue *q = igbq_queue_from_vmq(dev, id);
-
-	q->allocated = false;
-	igbq_ring_free(q);
+	igbq_ring_free(igbq_queue_from_vmq(dev, id));
 }
 
 static void igbq_queue_set_napi(struct igbq_queue *q, struct napi_struct *napi)

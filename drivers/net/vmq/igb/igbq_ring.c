@@ -56,7 +56,7 @@ static struct page_pool *igbq_ring_pool_create(struct igbq_queue *q)
 	return page_pool_create(&params);
 }
 
-/* vmq_hw_ops.queue_alloc, without the bookkeeping */
+/* vmq_hw_ops.queue_alloc: of the sizes that ethtool -G asked for */
 int igbq_ring_alloc(struct igbq_queue *q)
 {
 	struct igbq_nic *nic = q->nic;
