@@ -271,6 +271,8 @@ static void vsw_port_switch(struct vsw_port *port, struct sk_buff *skb,
 		return;
 	}
 
+	/* The uplink's driver does this for what goes to the wire. */
+	skb_tx_timestamp(skb);
 	dev_dstats_tx_add(port->dev, len);
 	if (to)
 		vsw_port_deliver(to, skb);
@@ -288,7 +290,6 @@ netdev_tx_t vsw_forward_port_xmit(struct sk_buff *skb, struct net_device *dev)
 		dev_dstats_tx_dropped(dev);
 		return NETDEV_TX_OK;
 	}
-	skb_tx_timestamp(skb);
 
 	if (is_multicast_ether_addr(match.addr)) {
 		vsw_forward_flood(port->uplink, skb, match.vlan, &port->member);
