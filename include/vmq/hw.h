@@ -256,13 +256,15 @@ void vmq_dev_close(struct vmq_dev *dev);
 /**
  * vmq_dev_addr_check - may the host take this address?
  * @dev: the device
- * @addr: wanted address of the uplink
+ * @addr: wanted address of the uplink, or one more of the host's
+ * @extack: reason of a refusal, or NULL
  *
- * For the uplink's ndo_set_mac_address.
+ * For the uplink's ndo_set_mac_address and ndo_fdb_add.
  *
  * Context: rtnl held. Return: 0, or -EADDRINUSE when a filter holds it.
  */
-int vmq_dev_addr_check(struct vmq_dev *dev, const u8 *addr);
+int vmq_dev_addr_check(struct vmq_dev *dev, const u8 *addr,
+		       struct netlink_ext_ack *extack);
 
 /**
  * vmq_queue_receive - hand over what one poll took from a queue's ring

@@ -579,7 +579,8 @@ int vmq_filter_move(struct vmq_dev *dev, const u32 *fids, unsigned int n,
 }
 EXPORT_SYMBOL_GPL(vmq_filter_move);
 
-int vmq_dev_addr_check(struct vmq_dev *dev, const u8 *addr)
+int vmq_dev_addr_check(struct vmq_dev *dev, const u8 *addr,
+		       struct netlink_ext_ack *extack)
 {
 	struct vmq_filter *f;
 	int err = 0;
@@ -590,7 +591,7 @@ int vmq_dev_addr_check(struct vmq_dev *dev, const u8 *addr)
 	for (id = 1; id < VMQ_MAX_FILTERS && !err; id++) {
 		f = vmq_filter_by_id(dev, id);
 		if (f && ether_addr_equal(f->m.addr, addr))
-			err = vmq_refuse(dev, NULL, -EADDRINUSE,
+			err = vmq_refuse(dev, extack, -EADDRINUSE,
 					 "%pM is claimed by filter %u", addr,
 					 id);
 	}

@@ -118,7 +118,7 @@ static int igbq_netdev_set_addr(struct net_device *netdev, void *p)
 
 	if (!is_valid_ether_addr(addr->sa_data))
 		return -EADDRNOTAVAIL;
-	err = vmq_dev_addr_check(&nic->vmq, addr->sa_data);
+	err = vmq_dev_addr_check(&nic->vmq, addr->sa_data, NULL);
 	if (err)
 		return err;
 
@@ -126,6 +126,21 @@ static int igbq_netdev_set_addr(struct net_device *netdev, void *p)
 	if (nic->up)
 		igbq_vmdq_set_host_addr(nic);
 	return 0;
+}
+
+/* One more address of the host; a VM's is not to be had. */
+static int igbq_netdev_fdb_add(struct ndmsg *ndm, struct nlattr *tb[],
+			       struct net_device *netdev,
+			       const unsigned char *addr, u16 vid, u16 flags,
+			       struct netlink_ext_ack *extack)
+{
+	struct igbq_nic *nic = netdev_priv(netdev);
+	int err;
+
+	err = vmq_dev_addr_check(&nic->vmq, addr, extack);
+	if (err)
+		return err;
+	return ndo_dflt_fdb_add(ndm, tb, netdev, addr, vid, flags);
 }
 
 /* Buffers do not depend on the MTU: no ring stops for it. */
@@ -223,6 +238,7 @@ static const struct net_device_ops igbq_netdev_ops = {
 	.ndo_features_check	= igbq_netdev_features_check,
 	.ndo_set_mac_address	= igbq_netdev_set_addr,
 	.ndo_validate_addr	= eth_validate_addr,
+	.ndo_fdb_add		= igbq_netdev_fdb_add,
 	.ndo_change_mtu		= igbq_netdev_change_mtu,
 	.ndo_get_stats64	= igbq_netdev_get_stats64,
 	.ndo_tx_timeout		= igbq_netdev_tx_timeout,

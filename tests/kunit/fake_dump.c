@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What the fake NIC saw, and the whole state of a device as text. */
+#include "fake.h"
+
+/* Keeps the first breach: what follows is mostly its consequence. */
+void fake_break(struct fake_nic *f, const char *fmt, ...)
+{
+	va_list args;
+
+	if (f->broken[0])
+		return;
+	va_start(args, fmt);
+	vscnprintf(f->broken, sizeof(f->broken), fmt, args);
+	va_end(args);
+}
+
+void fake_log(struct fake_nic *f, const char *fmt, ...)
+{
+	size_t len = strlen(f->log);
+	va_list args;
+
+	if (len)
+		len += scnprintf(f->log + len, sizeof(f->log) - len, ", ");
+	va_start(args, fmt);
+	vscnprintf(f->log + len, sizeof(f->log) - len, fmt, args);
+	va_end(args);
+}
+
+void fake_log_clear(struct fake_nic *f)
+{
+	f->log[0] = '\0';
+	f->mac_writes = 0;
+}
+
+static int fake_dump_queues(struct fake_nic *f, char *buf, int size)
+{
+	struct vmq_queue *q;
+	int len = 0;
+	u16 id;
+
+	for (id = 0; id < f->caps.pools; id++) {
+		q = &f->dev.queues[id];
+		len += scnprintf(buf + len, size - len,
+				 "queue %u %s owner %u filters %u rings %d%d started %d%d hold %d irq %d\n",
+				 id, vmq_state_name(q->state), q->owner,
+				 q->nr_filters, q->rings, f->queues[id].rings,
+				 q->started, f->queues[id].started,
+				 f->queues[id].hold, q->pinned);
+	}
+	return len;
+}
+
+static int fake_dump_filters(struct fake_nic *f, char *buf, int size)
+{
+	struct vmq_filter *flt;
+	int len = 0;
+	u32 id;
+
+	mutex_lock(&f->dev.lock);
+	for (id = 1; id < VMQ_MAX_FILTERS; id++) {
+		flt = vmq_filter_by_id(&f->dev, id);
+		if (flt)
+			len += scnprintf(buf + len, size - len,
+					 "filter %u %pM vlan %u queue %u slot %d owner %u\n",
+					 id, flt->m.addr, flt->m.vlan,
+					 flt->queue, flt->slot, flt->owner);
+	}
+	mutex_unlock(&f->dev.lock);
+	return len;
+}
+
+/* Slots that hold nothing may hold anything. */
+static int fake_dump_slots(struct fake_nic *f, char *buf, int size)
+{
+	struct vmq_mac_slot *s;
+	int i, len = 0;
+
+	for (i = 0; i < f->caps.mac_slots; i++) {
+		s = &f->dev.mac_slots[i];
+		if (s->users)
+			len += scnprintf(buf + len, size - len,
+					 "slot %d %pM queue %u users %u\n", i,
+					 s->addr, s->queue, s->users);
+		if (f->slots[i].pools)
+			len += scnprintf(buf + len, size - len,
+					 "nic %d %pM pools %#llx\n", i,
+					 f->slots[i].addr, f->slots[i].pools);
+	}
+	return len;
+}
+
+static void fake_dump(struct fake_nic *f, char *buf)
+{
+	int len;
+
+	len = fake_dump_queues(f, buf, FAKE_TEXT);
+	len += fake_dump_filters(f, buf + len, FAKE_TEXT - len);
+	len += fake_dump_slots(f, buf + len, FAKE_TEXT - len);
+	scnprintf(buf + len, FAKE_TEXT - len, "writes %u\n", f->mac_writes);
+}
+
+void fake_remember(struct fake_nic *f)
+{
+	fake_dump(f, f->before);
+}
+
+void fake_expect_unchanged(struct kunit *test, struct fake_nic *f)
+{
+	fake_dump(f, f->now);
+	KUNIT_EXPECT_STREQ(test, f->before, f->now);
+}
+
+/* Nothing broke, nothing is lost, and no queue was left held. */
+void fake_expect_sound(struct kunit *test, struct fake_nic *f)
+{
+	struct fake_stream *s;
+	unsigned int i;
+
+	fake_poll_all(f);
+	for (i = 0; i < f->caps.pools; i++)
+		KUNIT_EXPECT_FALSE_MSG(test, f->queues[i].hold,
+				       "queue %u is still held", i);
+	for (i = 0; i < f->nr_streams; i++) {
+		s = &f->streams[i];
+		KUNIT_EXPECT_EQ_MSG(test, s->received, s->sent,
+				    "frames of %pM vlan %u lost", s->m.addr,
+				    s->m.vlan);
+	}
+	KUNIT_EXPECT_STREQ(test, f->broken, "");
+}

@@ -1,0 +1,766 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Thousands of random operations on the core and on a model of a few arrays
+ * that is written from what VMQ promises, not from the core. After each one
+ * both must agree: states, filters, slots, the NIC's table, and where every
+ * frame goes. Frames come in while the core is at work; none may be lost,
+ * doubled, reordered or seen by a VM that it is not for.
+ */
+#include "fake.h"
+
+#define ORACLE_OPS	700
+#define ORACLE_ADDRS	8
+#define ORACLE_FILTERS	64
+#define ORACLE_MOVE_MAX	5
+
+/* The first three can be filters here, the others never. */
+static const u16 oracle_vlans[] = { VMQ_VLAN_UNTAGGED, 5, 4094, VMQ_VLAN_ANY,
+				    4095 };
+
+struct oracle_queue {
+	u8 state;
+	u8 owner;
+	/* Frames that readers hold when the queue is freed. */
+	u32 held;
+};
+
+struct oracle_filter {
+	bool used;
+	u8 addr;
+	u16 vlan;
+	u16 queue;
+	u8 owner;
+};
+
+struct oracle {
+	struct kunit *test;
+	struct fake_nic *f;
+	struct rnd_state rnd;
+	bool open;
+	struct oracle_queue queues[FAKE_QUEUES];
+	struct oracle_filter filters[ORACLE_FILTERS];
+	/* What the latest operation was, for messages. */
+	char what[96];
+	unsigned int done[16];
+	unsigned int refused[16];
+};
+
+static u32 oracle_below(struct oracle *o, u32 limit)
+{
+	return prandom_u32_state(&o->rnd) % limit;
+}
+
+/* The errnos that an operation may be refused with; none: it must succeed. */
+struct oracle_errnos {
+	int err[8];
+	unsigned int n;
+};
+
+static void oracle_may(struct oracle_errnos *e, bool reason, int err)
+{
+	if (reason)
+		e->err[e->n++] = err;
+}
+
+static bool oracle_is_allowed(const struct oracle_errnos *e, int ret)
+{
+	unsigned int i;
+
+	for (i = 0; i < e->n; i++)
+		if (e->err[i] == ret)
+			return true;
+	return !e->n && ret >= 0;
+}
+
+/* The model */
+
+static bool oracle_committed(const struct oracle *o, u16 id)
+{
+	return o->queues[id].state == VMQ_QUEUE_RUNNING ||
+	       o->queues[id].state == VMQ_QUEUE_PAUSED;
+}
+
+static bool oracle_has_filters(const struct oracle *o, u16 id)
+{
+	unsigned int i;
+
+	for (i = 1; i < ORACLE_FILTERS; i++)
+		if (o->filters[i].used && o->filters[i].queue == id)
+			return true;
+	return false;
+}
+
+/* Between allocation and free, filters and commit alone decide the state. */
+static void oracle_settle(struct oracle *o, u16 id, bool committed)
+{
+	bool filters = oracle_has_filters(o, id);
+
+	if (!id)
+		return;
+	if (committed)
+		o->queues[id].state = filters ? VMQ_QUEUE_RUNNING :
+						VMQ_QUEUE_PAUSED;
+	else
+		o->queues[id].state = filters ? VMQ_QUEUE_SET :
+						VMQ_QUEUE_ALLOCATED;
+}
+
+/* Where a frame belongs: its filter's queue if that runs, else queue 0. */
+static u16 oracle_fate(const struct oracle *o, u8 addr, u16 vlan)
+{
+	const struct oracle_filter *m;
+	unsigned int i;
+
+	for (i = 1; i < ORACLE_FILTERS; i++) {
+		m = &o->filters[i];
+		if (m->used && m->addr == addr && m->vlan == vlan)
+			return o->open && oracle_committed(o, m->queue) ?
+				       m->queue : 0;
+	}
+	return 0;
+}
+
+/* The VM queue that has this address, whatever the VLAN; 0 for none. */
+static u16 oracle_home(const struct oracle *o, u8 addr)
+{
+	unsigned int i;
+
+	for (i = 1; i < ORACLE_FILTERS; i++)
+		if (o->filters[i].used && o->filters[i].addr == addr &&
+		    o->filters[i].queue)
+			return o->filters[i].queue;
+	return 0;
+}
+
+static unsigned int oracle_free_slots(const struct oracle *o)
+{
+	unsigned int nr = o->f->caps.mac_slots - o->f->caps.mac_slots_host;
+	u8 addr;
+
+	for (addr = 0; addr < ORACLE_ADDRS; addr++)
+		nr -= !!oracle_home(o, addr);
+	return nr;
+}
+
+static unsigned int oracle_find(const struct oracle *o, u8 addr, u16 vlan)
+{
+	unsigned int i;
+
+	for (i = 1; i < ORACLE_FILTERS; i++)
+		if (o->filters[i].used && o->filters[i].addr == addr &&
+		    o->filters[i].vlan == vlan)
+			return i;
+	return 0;
+}
+
+static unsigned int oracle_free_id(const struct oracle *o)
+{
+	unsigned int i;
+
+	for (i = 1; i < ORACLE_FILTERS; i++)
+		if (!o->filters[i].used)
+			return i;
+	return 0;
+}
+
+static void oracle_freed(struct oracle *o, u16 id)
+{
+	bool rings = o->open && oracle_committed(o, id);
+
+	o->queues[id].state = rings && o->queues[id].held ?
+				      VMQ_QUEUE_FREEING : VMQ_QUEUE_UNDEFINED;
+}
+
+/* Comparison */
+
+static void oracle_check_queues(struct oracle *o)
+{
+	struct vmq_queue *q;
+	u16 id;
+
+	for (id = 0; id < o->f->caps.pools; id++) {
+		q = &o->f->dev.queues[id];
+		KUNIT_EXPECT_EQ_MSG(o->test, q->state, o->queues[id].state,
+				    "state of queue %u after %s", id, o->what);
+		if (q->state != VMQ_QUEUE_UNDEFINED)
+			KUNIT_EXPECT_EQ_MSG(o->test, q->owner,
+					    o->queues[id].owner,
+					    "owner of queue %u after %s", id,
+					    o->what);
+		KUNIT_EXPECT_EQ_MSG(o->test, o->f->queues[id].started,
+				    o->open && oracle_committed(o, id),
+				    "ring of queue %u after %s", id, o->what);
+	}
+}
+
+static bool oracle_same_filter(const struct oracle_filter *m,
+			       const struct vmq_filter *flt)
+{
+	return flt->m.addr[ETH_ALEN - 1] == m->addr &&
+	       flt->m.vlan == m->vlan && flt->queue == m->queue &&
+	       flt->owner == m->owner;
+}
+
+static void oracle_check_filters(struct oracle *o)
+{
+	unsigned int nr[FAKE_QUEUES] = {}, i;
+	const struct oracle_filter *m;
+	struct vmq_filter *flt;
+
+	mutex_lock(&o->f->dev.lock);
+	for (i = 1; i < ORACLE_FILTERS; i++) {
+		m = &o->filters[i];
+		flt = vmq_filter_by_id(&o->f->dev, i);
+		KUNIT_EXPECT_EQ_MSG(o->test, !!flt, m->used,
+				    "filter %u after %s", i, o->what);
+		if (!flt || !m->used)
+			continue;
+		nr[m->queue]++;
+		KUNIT_EXPECT_TRUE_MSG(o->test, oracle_same_filter(m, flt),
+				      "filter %u after %s", i, o->what);
+	}
+	mutex_unlock(&o->f->dev.lock);
+	for (i = 0; i < o->f->caps.pools; i++)
+		KUNIT_EXPECT_EQ_MSG(o->test, o->f->dev.queues[i].nr_filters,
+				    nr[i], "filters of queue %u after %s", i,
+				    o->what);
+}
+
+/* The NIC has each address of a running queue once, and nothing else. */
+static void oracle_check_nic(struct oracle *o)
+{
+	unsigned int i, addr, nr[ORACLE_ADDRS] = {};
+	struct fake_slot *s;
+	u16 home;
+
+	for (i = 0; i < o->f->caps.mac_slots && o->open; i++) {
+		s = &o->f->slots[i];
+		if (!s->pools)
+			continue;
+		addr = s->addr[ETH_ALEN - 1];
+		home = oracle_home(o, addr);
+		nr[addr]++;
+		KUNIT_EXPECT_EQ_MSG(o->test, s->pools, BIT_ULL(home),
+				    "slot of %02x after %s", addr, o->what);
+	}
+	for (addr = 0; addr < ORACLE_ADDRS && o->open; addr++) {
+		home = oracle_home(o, addr);
+		KUNIT_EXPECT_EQ_MSG(o->test, nr[addr],
+				    home && oracle_committed(o, home),
+				    "slots of %02x after %s", addr, o->what);
+	}
+	KUNIT_EXPECT_EQ_MSG(o->test, vmq_slot_count_free(&o->f->dev),
+			    oracle_free_slots(o), "after %s", o->what);
+}
+
+/* One frame of every stream, with nothing else going on. */
+static void oracle_check_frames(struct oracle *o)
+{
+	struct fake_stream *s;
+	unsigned int i;
+
+	if (!o->open)
+		return;
+	fake_poll_all(o->f);
+	for (i = 0; i < o->f->nr_streams; i++) {
+		s = &o->f->streams[i];
+		s->may_go = BIT_ULL(oracle_fate(o, s->m.addr[ETH_ALEN - 1],
+						s->m.vlan));
+		fake_send(o->f, i);
+	}
+	fake_poll_all(o->f);
+	for (i = 0; i < o->f->nr_streams; i++)
+		KUNIT_EXPECT_EQ_MSG(o->test, o->f->streams[i].received,
+				    o->f->streams[i].sent,
+				    "frames of %pM vlan %u lost, %s",
+				    o->f->streams[i].m.addr,
+				    o->f->streams[i].m.vlan, o->what);
+}
+
+/* While the model says this of a frame, it may go there. Twice: old and new. */
+static void oracle_let_go(struct oracle *o, bool first)
+{
+	struct fake_stream *s;
+	unsigned int i;
+	u64 there;
+
+	for (i = 0; i < o->f->nr_streams; i++) {
+		s = &o->f->streams[i];
+		there = BIT_ULL(oracle_fate(o, s->m.addr[ETH_ALEN - 1],
+					    s->m.vlan));
+		s->may_go = first ? there : s->may_go | there;
+	}
+}
+
+/* From here to oracle_judge() the core is at work, and frames come in. */
+static void oracle_begin(struct oracle *o)
+{
+	oracle_let_go(o, false);
+	o->f->traffic = o->open;
+}
+
+static void oracle_judge(struct oracle *o, const struct oracle_errnos *e,
+			 int ret, unsigned int kind)
+{
+	o->f->traffic = false;
+	KUNIT_EXPECT_TRUE_MSG(o->test, oracle_is_allowed(e, ret),
+			      "%s returned %d, wanted %d (of %u)", o->what, ret,
+			      e->n ? e->err[0] : 0, e->n);
+	if (e->n)
+		o->refused[kind]++;
+	else
+		o->done[kind]++;
+}
+
+/* Operations: what may be refused and why; the model; the core */
+
+static enum vmq_owner oracle_owner(struct oracle *o)
+{
+	return oracle_below(o, 3) ? VSWITCH : ADMIN;
+}
+
+static void oracle_allocate_admin(struct oracle *o)
+{
+	u16 id = oracle_below(o, o->f->caps.pools);
+	struct oracle_errnos e = {};
+
+	snprintf(o->what, sizeof(o->what), "allocate %u", id);
+	oracle_may(&e, !id, -EPERM);
+	oracle_may(&e, id && o->queues[id].state, -EBUSY);
+	if (!e.n) {
+		o->queues[id].state = VMQ_QUEUE_ALLOCATED;
+		o->queues[id].owner = ADMIN;
+	}
+	oracle_begin(o);
+	oracle_judge(o, &e, fake_allocate(o->f, ADMIN, id), 0);
+	if (!rcu_access_pointer(o->f->dev.queues[id].consumer) && id)
+		fake_consume(o->f, id);
+}
+
+static void oracle_allocate_vswitch(struct oracle *o)
+{
+	struct oracle_errnos e = {};
+	u16 id = 1;
+	int ret;
+
+	snprintf(o->what, sizeof(o->what), "allocate any");
+	while (id < o->f->caps.pools && o->queues[id].state)
+		id++;
+	oracle_may(&e, id == o->f->caps.pools, -ENOSPC);
+	if (!e.n) {
+		o->queues[id].state = VMQ_QUEUE_ALLOCATED;
+		o->queues[id].owner = VSWITCH;
+	}
+	oracle_begin(o);
+	ret = fake_allocate(o->f, VSWITCH, 0);
+	oracle_judge(o, &e, ret, 1);
+	if (e.n)
+		return;
+	KUNIT_EXPECT_EQ_MSG(o->test, ret, id, "%s", o->what);
+	if (!rcu_access_pointer(o->f->dev.queues[id].consumer))
+		fake_consume(o->f, id);
+}
+
+static void oracle_commit(struct oracle *o)
+{
+	u16 id = oracle_below(o, o->f->caps.pools);
+	struct oracle_queue *q = &o->queues[id];
+	enum vmq_owner owner = oracle_owner(o);
+	struct oracle_errnos e = {};
+	bool ready = q->state == VMQ_QUEUE_ALLOCATED ||
+		     q->state == VMQ_QUEUE_SET;
+	bool exists = q->state != VMQ_QUEUE_UNDEFINED;
+	bool fail = !oracle_below(o, 6);
+
+	snprintf(o->what, sizeof(o->what), "commit %u as %d%s", id, owner,
+		 fail ? ", no memory" : "");
+	if (oracle_below(o, 2))
+		o->f->queues[id].alloc_err = fail ? -ENOMEM : 0;
+	else
+		o->f->queues[id].start_err = fail ? -ENOMEM : 0;
+	oracle_may(&e, !exists, -ENOENT);
+	oracle_may(&e, exists && owner != q->owner, -EADDRINUSE);
+	oracle_may(&e, exists && !ready, -EINVAL);
+	oracle_may(&e, ready && o->open && fail, -ENOMEM);
+	oracle_let_go(o, true);
+	if (!e.n)
+		oracle_settle(o, id, true);
+	oracle_begin(o);
+	oracle_judge(o, &e, fake_commit(o->f, owner, id), 2);
+	o->f->queues[id].alloc_err = 0;
+	o->f->queues[id].start_err = 0;
+}
+
+static void oracle_free(struct oracle *o)
+{
+	u16 id = oracle_below(o, o->f->caps.pools);
+	struct oracle_queue *q = &o->queues[id];
+	struct oracle_errnos e = {};
+	bool exists = id && q->state != VMQ_QUEUE_UNDEFINED;
+
+	snprintf(o->what, sizeof(o->what), "free %u", id);
+	oracle_may(&e, !id, -EPERM);
+	oracle_may(&e, id && !exists, -ENOENT);
+	oracle_may(&e, exists && q->owner != ADMIN, -EADDRINUSE);
+	oracle_may(&e, exists && oracle_has_filters(o, id), -EBUSY);
+	oracle_may(&e, q->state == VMQ_QUEUE_FREEING, -EINVAL);
+	oracle_let_go(o, true);
+	if (!e.n)
+		oracle_freed(o, id);
+	oracle_begin(o);
+	oracle_judge(o, &e, fake_free(o->f, id), 3);
+}
+
+static void oracle_release(struct oracle *o)
+{
+	u16 id = oracle_below(o, o->f->caps.pools);
+	struct oracle_queue *q = &o->queues[id];
+	struct oracle_errnos none = {};
+	unsigned int i;
+
+	if (!id || q->owner != VSWITCH || q->state == VMQ_QUEUE_UNDEFINED ||
+	    q->state == VMQ_QUEUE_FREEING)
+		return;
+	snprintf(o->what, sizeof(o->what), "release %u", id);
+	oracle_let_go(o, true);
+	for (i = 1; i < ORACLE_FILTERS; i++)
+		if (o->filters[i].used && o->filters[i].queue == id)
+			o->filters[i].queue = 0;
+	oracle_freed(o, id);
+	oracle_begin(o);
+	fake_release(o->f, id);
+	oracle_judge(o, &none, 0, 4);
+}
+
+static void oracle_add_reasons(const struct oracle *o, struct oracle_errnos *e,
+			       const struct oracle_filter *m)
+{
+	bool there = m->queue < o->f->caps.pools;
+	const struct oracle_queue *q = &o->queues[there ? m->queue : 0];
+	u16 home = oracle_home(o, m->addr);
+
+	oracle_may(e, m->vlan == 4095, -EINVAL);
+	oracle_may(e, m->vlan == VMQ_VLAN_ANY, -EOPNOTSUPP);
+	oracle_may(e, !there, -EINVAL);
+	oracle_may(e, oracle_find(o, m->addr, m->vlan), -EEXIST);
+	if (!there || !m->queue)
+		return;
+	oracle_may(e, q->state == VMQ_QUEUE_UNDEFINED, -ENOENT);
+	oracle_may(e, q->state == VMQ_QUEUE_FREEING, -EINVAL);
+	oracle_may(e, q->state && q->owner != m->owner, -EADDRINUSE);
+	oracle_may(e, home && home != m->queue, -EOPNOTSUPP);
+	oracle_may(e, !home && !oracle_free_slots(o), -ENOSPC);
+}
+
+static void oracle_add(struct oracle *o)
+{
+	struct oracle_filter m = {
+		.used	= true,
+		.addr	= oracle_below(o, ORACLE_ADDRS),
+		.vlan	= oracle_vlans[oracle_below(o, 16) ?
+				       oracle_below(o, 3) :
+				       3 + oracle_below(o, 2)],
+		.queue	= oracle_below(o, o->f->caps.pools + 1),
+		.owner	= oracle_owner(o),
+	};
+	unsigned int id = oracle_free_id(o);
+	struct oracle_errnos e = {};
+	int ret;
+
+	snprintf(o->what, sizeof(o->what), "add %02x vlan %u to %u as %d",
+		 m.addr, m.vlan, m.queue, m.owner);
+	oracle_add_reasons(o, &e, &m);
+	oracle_let_go(o, true);
+	if (!e.n) {
+		o->filters[id] = m;
+		oracle_settle(o, m.queue, oracle_committed(o, m.queue));
+	}
+	oracle_begin(o);
+	ret = fake_add(o->f, m.owner, m.queue, m.addr, m.vlan);
+	oracle_judge(o, &e, ret, 5);
+	if (!e.n)
+		KUNIT_EXPECT_EQ_MSG(o->test, ret, id, "%s", o->what);
+}
+
+static void oracle_del(struct oracle *o)
+{
+	u32 fid = oracle_below(o, 24);
+	struct oracle_filter *m = &o->filters[fid];
+	enum vmq_owner owner = oracle_owner(o);
+	struct oracle_errnos e = {};
+	u16 queue = m->queue;
+
+	snprintf(o->what, sizeof(o->what), "delete %u as %d", fid, owner);
+	oracle_may(&e, !m->used, -ENOENT);
+	oracle_may(&e, m->used && m->owner != owner, -EADDRINUSE);
+	oracle_let_go(o, true);
+	if (!e.n) {
+		m->used = false;
+		oracle_settle(o, queue, oracle_committed(o, queue));
+	}
+	oracle_begin(o);
+	oracle_judge(o, &e, fake_del(o->f, owner, fid), 6);
+}
+
+static bool oracle_among(const u32 *fids, unsigned int n, u32 fid)
+{
+	while (n--)
+		if (fids[n] == fid)
+			return true;
+	return false;
+}
+
+/* Do all filters with this one's address that are on @from move along? */
+static bool oracle_moves_whole(const struct oracle *o, const u32 *fids,
+			       unsigned int n, u32 fid)
+{
+	const struct oracle_filter *m;
+	u32 i;
+
+	for (i = 1; i < ORACLE_FILTERS; i++) {
+		m = &o->filters[i];
+		if (m->used && m->addr == o->filters[fid].addr &&
+		    m->queue == o->filters[fid].queue &&
+		    !oracle_among(fids, n, i))
+			return false;
+	}
+	return true;
+}
+
+static void oracle_move_slots(const struct oracle *o, struct oracle_errnos *e,
+			      const u32 *fids, unsigned int n, u16 to)
+{
+	bool clash = false, taken[ORACLE_ADDRS] = {};
+	unsigned int i, slots = 0;
+	u16 from, home;
+	u8 addr;
+
+	for (i = 0; i < n; i++) {
+		addr = o->filters[fids[i]].addr;
+		from = o->filters[fids[i]].queue;
+		home = oracle_home(o, addr);
+		if (from)
+			clash |= !oracle_moves_whole(o, fids, n, fids[i]);
+		else
+			clash |= home && home != to;
+		slots += !home && !taken[addr];
+		taken[addr] = true;
+	}
+	oracle_may(e, clash, -EOPNOTSUPP);
+	oracle_may(e, slots > oracle_free_slots(o), -ENOSPC);
+}
+
+static void oracle_move_reasons(const struct oracle *o, struct oracle_errnos *e,
+				const u32 *fids, unsigned int n, u16 to)
+{
+	const struct oracle_filter *first = &o->filters[fids[0]], *m;
+	bool unknown = false, several = false;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		m = &o->filters[fids[i]];
+		unknown |= !m->used || m->owner != VSWITCH;
+		several |= m->used && m->queue != first->queue;
+	}
+	oracle_may(e, to >= o->f->caps.pools, -EINVAL);
+	oracle_may(e, unknown, -ENOENT);
+	oracle_may(e, several, -EINVAL);
+	if (e->n || first->queue == to)
+		return;
+	oracle_may(e, !o->queues[to].state, -ENOENT);
+	oracle_may(e, o->queues[to].state == VMQ_QUEUE_FREEING, -EINVAL);
+	if (to && !e->n)
+		oracle_move_slots(o, e, fids, n, to);
+}
+
+/* Mostly filters of one queue, sometimes whatever comes up. */
+static unsigned int oracle_pick(struct oracle *o, u32 *fids)
+{
+	u16 from = oracle_below(o, o->f->caps.pools);
+	bool wild = !oracle_below(o, 8);
+	unsigned int n = 0;
+	u32 i;
+
+	for (i = 1; i < ORACLE_FILTERS && n < ORACLE_MOVE_MAX; i++) {
+		if (!wild && (!o->filters[i].used ||
+			      o->filters[i].owner != VSWITCH ||
+			      o->filters[i].queue != from))
+			continue;
+		if (oracle_below(o, 4))
+			fids[n++] = i;
+	}
+	return n;
+}
+
+static void oracle_move(struct oracle *o)
+{
+	u16 to = oracle_below(o, o->f->caps.pools + 1), from;
+	struct oracle_errnos e = {};
+	u32 fids[ORACLE_MOVE_MAX];
+	unsigned int n, i;
+
+	n = oracle_pick(o, fids);
+	/* The vswitch moves to queues of its own, or to the default one. */
+	if (!n || (to && to < o->f->caps.pools &&
+		   o->queues[to].owner != VSWITCH))
+		return;
+	from = o->filters[fids[0]].queue;
+	snprintf(o->what, sizeof(o->what), "move %u filters, first %u, %u to %u",
+		 n, fids[0], from, to);
+	oracle_move_reasons(o, &e, fids, n, to);
+	oracle_let_go(o, true);
+	if (!e.n && from != to) {
+		for (i = 0; i < n; i++)
+			o->filters[fids[i]].queue = to;
+		oracle_settle(o, from, oracle_committed(o, from));
+		oracle_settle(o, to, oracle_committed(o, to));
+	}
+	oracle_begin(o);
+	oracle_judge(o, &e, fake_move(o->f, fids, n, to), 7);
+}
+
+static void oracle_close(struct oracle *o)
+{
+	struct oracle_errnos none = {};
+
+	snprintf(o->what, sizeof(o->what), "close");
+	fake_poll_all(o->f);
+	o->open = false;
+	fake_close(o->f);
+	oracle_judge(o, &none, 0, 8);
+}
+
+static void oracle_open(struct oracle *o)
+{
+	u16 id = oracle_below(o, o->f->caps.pools);
+	struct oracle_errnos e = {};
+	bool fail = !oracle_below(o, 3);
+
+	snprintf(o->what, sizeof(o->what), "open%s", fail ? ", no irq" : "");
+	o->f->queues[id].start_err = fail ? -EIO : 0;
+	oracle_may(&e, fail && oracle_committed(o, id), -EIO);
+	oracle_judge(o, &e, fake_open(o->f), 9);
+	o->open = !e.n;
+	o->f->queues[id].start_err = 0;
+}
+
+/* Most of the time the uplink is up. */
+static void oracle_toggle(struct oracle *o)
+{
+	if (!o->open)
+		oracle_open(o);
+	else if (!oracle_below(o, 3))
+		oracle_close(o);
+}
+
+/* Readers take frames of a queue, or give them back. */
+static void oracle_readers(struct oracle *o)
+{
+	u16 id = 1 + oracle_below(o, o->f->caps.pools - 1);
+	struct oracle_queue *q = &o->queues[id];
+	struct oracle_errnos none = {};
+
+	snprintf(o->what, sizeof(o->what), "readers of %u", id);
+	q->held = q->state == VMQ_QUEUE_FREEING ? 0 : oracle_below(o, 2);
+	WRITE_ONCE(o->f->queues[id].held, q->held);
+	if (q->state == VMQ_QUEUE_FREEING) {
+		q->state = VMQ_QUEUE_UNDEFINED;
+		fake_wait_freeing(o->f);
+	}
+	oracle_judge(o, &none, 0, 10);
+}
+
+static void (* const oracle_ops[])(struct oracle *o) = {
+	oracle_allocate_admin,
+	oracle_allocate_vswitch, oracle_allocate_vswitch,
+	oracle_commit, oracle_commit, oracle_commit,
+	oracle_free,
+	oracle_release,
+	oracle_add, oracle_add, oracle_add, oracle_add, oracle_add,
+	oracle_del, oracle_del,
+	oracle_move, oracle_move, oracle_move,
+	oracle_toggle,
+	oracle_readers,
+};
+
+static const char * const oracle_kinds[] = {
+	"allocate", "allocate any", "commit", "free", "release", "add",
+	"delete", "move", "close", "open", "readers",
+};
+
+static void oracle_report(struct oracle *o, unsigned int ops)
+{
+	unsigned int i;
+
+	kunit_info(o->test, "%u operations, %u frames in each stream\n", ops,
+		   o->f->streams[0].sent);
+	for (i = 0; i < ARRAY_SIZE(oracle_kinds); i++) {
+		kunit_info(o->test, "%s: %u done, %u refused\n",
+			   oracle_kinds[i], o->done[i], o->refused[i]);
+		KUNIT_EXPECT_GT_MSG(o->test, o->done[i], 0, "%s",
+				    oracle_kinds[i]);
+	}
+}
+
+static void oracle_start(struct oracle *o)
+{
+	unsigned int vlan;
+	u8 addr;
+
+	o->queues[0].state = VMQ_QUEUE_RUNNING;
+	o->queues[0].owner = ADMIN;
+	for (addr = 0; addr < ORACLE_ADDRS; addr++)
+		for (vlan = 0; vlan < 3; vlan++)
+			fake_stream_add(o->f, addr, oracle_vlans[vlan]);
+	oracle_open(o);
+}
+
+static const u32 oracle_seeds[] = { 1, 20261122, 82576 };
+
+static void oracle_seed_desc(const u32 *seed, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "seed %u", *seed);
+}
+
+KUNIT_ARRAY_PARAM(oracle_seed, oracle_seeds, oracle_seed_desc);
+
+/* Few slots, so that they run out. Ends at the first difference. */
+static void vmq_oracle_test_random(struct kunit *test)
+{
+	const u32 *seed = test->param_value;
+	struct vmq_hw_caps caps = fake_caps;
+	struct oracle *o;
+	unsigned int i;
+
+	o = kunit_kzalloc(test, sizeof(*o), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, o);
+	caps.mac_slots = 7;
+	o->test = test;
+	o->f = fake_create(test, &caps);
+	prandom_seed_state(&o->rnd, *seed);
+	oracle_start(o);
+	for (i = 0; i < ORACLE_OPS && test->status != KUNIT_FAILURE; i++) {
+		oracle_ops[oracle_below(o, ARRAY_SIZE(oracle_ops))](o);
+		oracle_check_queues(o);
+		oracle_check_filters(o);
+		oracle_check_nic(o);
+		oracle_check_frames(o);
+		KUNIT_EXPECT_STREQ_MSG(test, o->f->broken, "", "%s, step %u",
+				       o->what, i);
+		cond_resched();
+	}
+	oracle_report(o, i);
+}
+
+static struct kunit_case vmq_oracle_test_cases[] = {
+	KUNIT_CASE_PARAM(vmq_oracle_test_random, oracle_seed_gen_params),
+	{}
+};
+
+static struct kunit_suite vmq_oracle_test_suite = {
+	.name		= "vmq_oracle",
+	.exit		= fake_test_exit,
+	.test_cases	= vmq_oracle_test_cases,
+};
+
+kunit_test_suite(vmq_oracle_test_suite);
