@@ -65,6 +65,9 @@ BOOT_RETRIES = 2
 # Added to a command's own timeout before a silent guest counts as hung.
 GRACE = 60
 TIMER_STALL = "Possible timer handling issue"
+# QEMU 10.0 with several emulated CPUs now and then fails an assertion of its own
+# (iotlb_to_section) while the guest's firmware and kernel map the devices.
+QEMU_CRASHES = (signal.SIGABRT, signal.SIGSEGV)
 
 SPLAT = re.compile(
     r"Kernel panic|Oops:|BUG: |kernel BUG at|WARNING: |cut here \]|Call Trace:|KASAN:|KFENCE:|KCSAN:|UBSAN:"
@@ -87,8 +90,8 @@ class GuestDied(GuestError):
     """The guest is gone or hangs."""
 
 
-class BootStalled(GuestError):
-    """The boot did not get anywhere; another one may."""
+class BootLost(GuestError):
+    """A boot that the emulator lost; another one may get through."""
 
 
 class GuestTimeout(GuestError):
@@ -215,19 +218,20 @@ class Guest:
         self.stop()
 
     def start(self):
-        """Boots; returns self. A boot that stalls on the known timer trouble
-        of emulated CPUs, or says nothing at all, is tried again, twice at most."""
+        """Boots; returns self. A boot that stalls on the known timer trouble of
+        emulated CPUs, says nothing at all, or in which QEMU itself crashes, is
+        tried again, twice at most. One that the kernel ends is not."""
         for attempt in range(1, BOOT_RETRIES + 2):
             try:
                 self.launch()
                 self.release = self._await_agent()
                 return self
-            except BootStalled as e:
+            except BootLost as e:
                 self.failed = True
                 self.stop()
                 if attempt > BOOT_RETRIES:
                     raise GuestDied(self._obituary(f"boot failed {attempt} times, last: {e}")) from None
-                print(f"guest {self.name}: boot stalled ({e}), trying again; log: {self.console_log}", flush=True)
+                print(f"guest {self.name}: boot lost ({e}), trying again; log: {self.console_log}", flush=True)
                 self.failed = False
             except BaseException:
                 self.failed = True
@@ -261,7 +265,8 @@ class Guest:
         self._undo.callback(self._remove_logs)
         shutil.copy(os.path.join(HERE, "agent.py"), os.path.join(self.shared, ".agent.py"))
         self.console_log = os.path.join(self.logs, "console.log")
-        open(self.console_log, "w").close()
+        for path in (self.console_log, self.logs + "/qemu.log"):
+            open(path, "w").close()
         # Short, whatever the cache's path: a unix socket's has 108 bytes.
         self.private = tempfile.mkdtemp(prefix="vmq-", dir="/tmp")
         self._undo.callback(shutil.rmtree, self.private, ignore_errors=True)
@@ -293,19 +298,17 @@ class Guest:
             f.write(shlex.join(command) + "\n")
         end, self.lifeline = os.pipe()
         guard = [sys.executable, "-B", os.path.join(HERE, "guard.py"), str(end), self.private]
-        if self.console == "stdio":
-            self.process = subprocess.Popen(guard + command, pass_fds=[end])
-        else:
-            # A session of its own: Ctrl-C is the parent's to deal with.
-            with open(self.logs + "/qemu.log", "wb") as log:
-                self.process = subprocess.Popen(
-                    guard + command,
-                    pass_fds=[end],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
+        people = self.console == "stdio"
+        with open(self.logs + "/qemu.log", "wb") as log:
+            self.process = subprocess.Popen(
+                guard + command,
+                pass_fds=[end],
+                stdin=None if people else subprocess.DEVNULL,
+                stdout=None if people else log,
+                stderr=log,
+                # A session of its own: Ctrl-C is the parent's to deal with.
+                start_new_session=not people,
+            )
         os.close(end)
         self._undo.callback(self.process.wait)
         self._undo.callback(os.close, self.lifeline)
@@ -377,11 +380,16 @@ class Guest:
             with contextlib.suppress(queue.Empty):
                 message = self.hello.get(timeout=1)
                 if message is None:
-                    raise GuestDied(self._obituary("the guest died while booting"))
+                    why = self._obituary("the guest died while booting")
+                    # 0: the kernel's reboot after a panic, or /init gave up.
+                    # 1: QEMU refused its options. Above 128: it was a signal.
+                    if (self.process.poll() or 0) - 128 in QEMU_CRASHES:
+                        raise BootLost(f"QEMU crashed: {self._qemu_log().strip()[-200:]}")
+                    raise GuestDied(why)
                 return message["release"]
             if TIMER_STALL in self.console_text():
-                raise BootStalled("timer stall")
-        raise BootStalled(f"silent for {limit} s")
+                raise BootLost("timer stall")
+        raise BootLost(f"silent for {limit} s")
 
     # Requests to the agent
 
@@ -541,10 +549,8 @@ class Guest:
         return f"guest {self.name}: {why}\nconsole log: {self.console_log}{told}"
 
     def _qemu_log(self):
-        """What QEMU printed; on a person's terminal it was seen there."""
-        with contextlib.suppress(FileNotFoundError), open(self.logs + "/qemu.log", errors="replace") as f:
+        with open(self.logs + "/qemu.log", errors="replace") as f:
             return f.read()
-        return ""
 
     def _note(self, line):
         """Says in commands.log what is asked of the guest, before it is."""

@@ -149,7 +149,22 @@ def test_stalled_boot(boot, monkeypatch, capfd):
     monkeypatch.setattr(vm, "TIMER_STALL", "mtrr: your CPUs")
     with pytest.raises(GuestDied, match="boot failed 3 times, last: timer stall"):
         boot(name="stalled")
-    assert capfd.readouterr().out.count("boot stalled (timer stall), trying again") == 2
+    assert capfd.readouterr().out.count("boot lost (timer stall), trying again") == 2
+
+
+def test_crashed_qemu(kernel, monkeypatch, capfd):
+    """A boot in which QEMU itself crashes is tried again as well."""
+    g = vm.Guest(kernel=kernel, name="crashed")
+    launch = g.launch
+
+    def launch_and_crash():
+        launch()
+        os.kill(int(children(g.process.pid)[0]), signal.SIGABRT)
+
+    monkeypatch.setattr(g, "launch", launch_and_crash)
+    with pytest.raises(GuestDied, match="boot failed 3 times, last: QEMU crashed"):
+        g.start()
+    assert capfd.readouterr().out.count("boot lost (QEMU crashed") == 2
 
 
 def test_dead_boot(boot, capfd):

@@ -8,7 +8,7 @@ import pytest
 
 from tests.vm import topology
 from tests.vm.guest import CommandFailed, GuestError
-from tests.vm.traffic import Frame, blast, compare, sniff, transfer
+from tests.vm.traffic import Frame, blast, compare, feed, sniff, transfer
 from tests.vm.wire import BROADCAST, WireError, eth, mac_bytes, mac_text, parse
 
 OUTSIDE = "52:54:00:00:99:01"
@@ -72,7 +72,7 @@ def test_host_to_guest(wired, nics, count):
     g, n = wired, count(20000)
     with sniff(g, nics[0]) as s:
         mac = g.mac(0)
-        assert g.wire(0).send_paced(eth(mac, OUTSIDE, serial=i) for i in range(n)) == n
+        assert feed(g, 0, nics[0], (eth(mac, OUTSIDE, serial=i) for i in range(n))) == n
         s.wait_frames()
     assert compare(range(n), s.serials) == ([], [], [])
     assert {(f.dev, f.dst, f.src, f.vlan, f.pkttype) for f in s.frames} == {(nics[0], mac, OUTSIDE, None, 0)}
