@@ -35,8 +35,6 @@ OUTSIDE = "52:54:00:00:99:01"
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 POOLS = 8
 VM_QUEUES = range(1, POOLS)
-# The port's own counters; what else stands in its directory is its state.
-PORT_COUNTERS = {"lookups", "rx_queue_packets", "rx_switch_packets"}
 
 Frame = collections.namedtuple("Frame", "tap iface dst src vlan tagged serial ok")
 numbers = itertools.count(1)
@@ -432,6 +430,11 @@ def clean(g):
 
 def load(g, *names):
     """topology.load, and no IPv6 on interfaces of the initial namespace: its
-    own frames would disturb the counting."""
+    own frames would disturb the counting. A NIC that a failed test left without
+    its driver gets it back."""
     g.run("sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1")
     topology.load(g, *names)
+    g.run(
+        "cd /sys/bus/pci/devices && for d in $(grep -lx vmq_igb */driver_override); do d=${d%/*};"
+        " [ -e $d/driver ] || echo $d >/sys/bus/pci/drivers/vmq_igb/bind; done"
+    )

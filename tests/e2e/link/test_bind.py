@@ -3,18 +3,13 @@
 
 import os
 import re
-import shutil
-import subprocess
 
 import pytest
 
 from tests.e2e.link.lib import OUTSIDE, Taps, say, wait_for
 from tests.vm import topology
-from tests.vm.guest import TOP, script_output
+from tests.vm.guest import TOP
 from tests.vm.wire import eth
-
-COPIED = ("Makefile", "Kbuild", "include", "drivers", "scripts", "tests/kunit")
-UNWANTED = shutil.ignore_patterns("*.o", "*.ko", "*.mod", "*.mod.c", "*.cmd", ".*.d", "modules.order", "Module.symvers")
 
 
 def readme_commands():
@@ -47,23 +42,13 @@ def driver_of(g):
     return os.path.basename(g.out(f"readlink /sys/bus/pci/devices/{g.pci(0)}/driver || true"))
 
 
-def checkout_copy(g):
-    """A copy of this checkout where the guest sees it at the same path, built
-    on the host for the guest's kernel: make in the guest finds it up to date."""
-    copy = os.path.join(g.logs, "checkout")
-    for name in COPIED:
-        source, target = os.path.join(TOP, name), os.path.join(copy, name)
-        if os.path.isdir(source):
-            shutil.copytree(source, target, symlinks=True, ignore=UNWANTED)
-        elif os.path.exists(source):
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            shutil.copy2(source, target)
-    kernel = script_output("scripts/kernel", g.kernel)
-    subprocess.run(
-        ["make", "-s", "-C", copy, f"KDIR={kernel}/modules/build"], check=True, stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )
-    return copy
+def checkout_in_guest(g):
+    """This checkout, built: the directory where scripts/build-modules built it
+    for the guest's kernel, completed in the guest's own layer. A build from
+    nothing takes an emulated CPU many minutes; make finds this one up to date."""
+    built = os.path.join(os.path.dirname(g.mods), "src")
+    g.run(f"cp -a {TOP}/Makefile {TOP}/scripts {built}/")
+    return built
 
 
 def frames_come(g, dev, mac, vlan=None):
@@ -84,11 +69,11 @@ def test_readme(igb_guest):
     words = " ".join(commands)
     for step in ("make load", "vmq-bind eth0", "type vmq", "bridge fdb add", "--release", "make unload"):
         assert step in words, f"README does not say {step}"
-    copy = checkout_copy(g)
+    checkout = checkout_in_guest(g)
     checked = 0
     for line in commands:
         line = re.sub(r"^sudo ", "", line).replace("eth0", dev)
-        r = g.run(f"cd {copy} && {line}", timeout=600, check=False)
+        r = g.run(f"cd {checkout} && {line}", timeout=600, check=False)
         say(f"$ {line}: status {r.rc} {' '.join((r.stdout + r.stderr).split())[:100]}")
         assert r.rc == 0, f"{line}: {r.stdout} {r.stderr}"
         if line.startswith("make load"):
@@ -130,7 +115,7 @@ def test_vmq_bind_refuses(igb_guest):
     """vmq-bind refuses what is no supported NIC, and one with the default route unless forced."""
     g, dev = igb_guest
     bridge = next(line.split()[0] for line in g.out("cd /sys/bus/pci/devices; grep -l 0x060400 */class").splitlines())
-    refuse(g, bridge.partition("/")[0], "supports the Intel 82576")
+    refuse(g, bridge.partition("/")[0], "vmq_igb supports")
     refuse(g, "lo", "no hardware")
     refuse(g, "nosuch0", "neither an interface nor a PCI address")
     refuse(g, "0000:77:00.0", "no PCI device")
