@@ -377,9 +377,10 @@ static void fake_queue_kick(struct vmq_dev *dev, u16 id)
 static void fake_queue_xmit(struct vmq_dev *dev, u16 id, struct sk_buff *skb,
 			    bool more)
 {
+	struct netdev_queue *txq = netdev_get_tx_queue(dev->uplink, id);
 	struct fake_queue *q = &fake_from_dev(dev)->queues[id];
 
-	if (!spin_is_locked(&netdev_get_tx_queue(dev->uplink, id)->_xmit_lock))
+	if (READ_ONCE(txq->xmit_lock_owner) != smp_processor_id())
 		fake_break(q->nic, "transmit on queue %u without its lock", id);
 	q->xmits++;
 	q->more += more;
@@ -514,6 +515,8 @@ struct fake_nic *fake_create(struct kunit *test, const struct vmq_hw_caps *caps)
 	f->uplink = uplink;
 	f->task = current;
 	uplink->netdev_ops = &fake_netdev_ops;
+	/* Registration does this, but most tests need none. */
+	spin_lock_init(&uplink->addr_list_lock);
 	eth_hw_addr_random(uplink);
 	strscpy(uplink->name, "vmqfake%d", IFNAMSIZ);
 	KUNIT_ASSERT_EQ(test, fake_setup(f, caps), 0);

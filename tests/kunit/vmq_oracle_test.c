@@ -8,7 +8,7 @@
  */
 #include "fake.h"
 
-#define ORACLE_OPS	700
+#define ORACLE_OPS	1000
 #define ORACLE_ADDRS	8
 #define ORACLE_FILTERS	64
 #define ORACLE_MOVE_MAX	5
@@ -48,6 +48,20 @@ struct oracle {
 static u32 oracle_below(struct oracle *o, u32 limit)
 {
 	return prandom_u32_state(&o->rnd) % limit;
+}
+
+/* A queue in one of these states, if there is one; at times just any. */
+static u16 oracle_queue(struct oracle *o, unsigned long states)
+{
+	u16 first = oracle_below(o, o->f->caps.pools), id;
+	unsigned int i;
+
+	for (i = 0; oracle_below(o, 4) && i < o->f->caps.pools; i++) {
+		id = (first + i) % o->f->caps.pools;
+		if (states & BIT(o->queues[id].state))
+			return id;
+	}
+	return first;
 }
 
 /* The errnos that an operation may be refused with; none: it must succeed. */
@@ -253,16 +267,16 @@ static void oracle_check_nic(struct oracle *o)
 			    oracle_free_slots(o), "after %s", o->what);
 }
 
-/* One frame of every stream, with nothing else going on. */
+/* A frame of each VLAN to an address, with nothing else going on. */
 static void oracle_check_frames(struct oracle *o)
 {
+	unsigned int i, first = 3 * oracle_below(o, ORACLE_ADDRS);
 	struct fake_stream *s;
-	unsigned int i;
 
 	if (!o->open)
 		return;
 	fake_poll_all(o->f);
-	for (i = 0; i < o->f->nr_streams; i++) {
+	for (i = first; i < first + 3; i++) {
 		s = &o->f->streams[i];
 		s->may_go = BIT_ULL(oracle_fate(o, s->m.addr[ETH_ALEN - 1],
 						s->m.vlan));
@@ -314,14 +328,17 @@ static void oracle_judge(struct oracle *o, const struct oracle_errnos *e,
 
 /* Operations: what may be refused and why; the model; the core */
 
-static enum vmq_owner oracle_owner(struct oracle *o)
+/* Mostly the one that may. */
+static enum vmq_owner oracle_owner(struct oracle *o, u8 owner)
 {
-	return oracle_below(o, 3) ? VSWITCH : ADMIN;
+	if (oracle_below(o, 6))
+		return owner;
+	return owner == ADMIN ? VSWITCH : ADMIN;
 }
 
 static void oracle_allocate_admin(struct oracle *o)
 {
-	u16 id = oracle_below(o, o->f->caps.pools);
+	u16 id = oracle_queue(o, BIT(VMQ_QUEUE_UNDEFINED));
 	struct oracle_errnos e = {};
 
 	snprintf(o->what, sizeof(o->what), "allocate %u", id);
@@ -363,9 +380,9 @@ static void oracle_allocate_vswitch(struct oracle *o)
 
 static void oracle_commit(struct oracle *o)
 {
-	u16 id = oracle_below(o, o->f->caps.pools);
+	u16 id = oracle_queue(o, BIT(VMQ_QUEUE_ALLOCATED) | BIT(VMQ_QUEUE_SET));
 	struct oracle_queue *q = &o->queues[id];
-	enum vmq_owner owner = oracle_owner(o);
+	enum vmq_owner owner = oracle_owner(o, q->owner);
 	struct oracle_errnos e = {};
 	bool ready = q->state == VMQ_QUEUE_ALLOCATED ||
 		     q->state == VMQ_QUEUE_SET;
@@ -393,7 +410,8 @@ static void oracle_commit(struct oracle *o)
 
 static void oracle_free(struct oracle *o)
 {
-	u16 id = oracle_below(o, o->f->caps.pools);
+	u16 id = oracle_queue(o, BIT(VMQ_QUEUE_ALLOCATED) |
+				 BIT(VMQ_QUEUE_PAUSED));
 	struct oracle_queue *q = &o->queues[id];
 	struct oracle_errnos e = {};
 	bool exists = id && q->state != VMQ_QUEUE_UNDEFINED;
@@ -460,13 +478,15 @@ static void oracle_add(struct oracle *o)
 		.vlan	= oracle_vlans[oracle_below(o, 16) ?
 				       oracle_below(o, 3) :
 				       3 + oracle_below(o, 2)],
-		.queue	= oracle_below(o, o->f->caps.pools + 1),
-		.owner	= oracle_owner(o),
+		.queue	= oracle_below(o, 20) ?
+			  oracle_queue(o, ~BIT(VMQ_QUEUE_UNDEFINED)) :
+			  o->f->caps.pools,
 	};
 	unsigned int id = oracle_free_id(o);
 	struct oracle_errnos e = {};
 	int ret;
 
+	m.owner = oracle_owner(o, o->queues[m.queue % FAKE_QUEUES].owner);
 	snprintf(o->what, sizeof(o->what), "add %02x vlan %u to %u as %d",
 		 m.addr, m.vlan, m.queue, m.owner);
 	oracle_add_reasons(o, &e, &m);
@@ -484,9 +504,9 @@ static void oracle_add(struct oracle *o)
 
 static void oracle_del(struct oracle *o)
 {
-	u32 fid = oracle_below(o, 24);
+	u32 fid = oracle_below(o, 16);
 	struct oracle_filter *m = &o->filters[fid];
-	enum vmq_owner owner = oracle_owner(o);
+	enum vmq_owner owner = oracle_owner(o, m->owner);
 	struct oracle_errnos e = {};
 	u16 queue = m->queue;
 
@@ -573,11 +593,25 @@ static void oracle_move_reasons(const struct oracle *o, struct oracle_errnos *e,
 		oracle_move_slots(o, e, fids, n, to);
 }
 
+/* The queue of some filter of the vswitch. */
+static u16 oracle_move_from(struct oracle *o)
+{
+	u32 i, first = oracle_below(o, 16);
+	const struct oracle_filter *m;
+
+	for (i = 0; i < 16; i++) {
+		m = &o->filters[(first + i) % 16];
+		if (m->used && m->owner == VSWITCH)
+			return m->queue;
+	}
+	return 0;
+}
+
 /* Mostly filters of one queue, sometimes whatever comes up. */
 static unsigned int oracle_pick(struct oracle *o, u32 *fids)
 {
-	u16 from = oracle_below(o, o->f->caps.pools);
 	bool wild = !oracle_below(o, 8);
+	u16 from = oracle_move_from(o);
 	unsigned int n = 0;
 	u32 i;
 
@@ -672,13 +706,13 @@ static void oracle_readers(struct oracle *o)
 
 static void (* const oracle_ops[])(struct oracle *o) = {
 	oracle_allocate_admin,
-	oracle_allocate_vswitch, oracle_allocate_vswitch,
-	oracle_commit, oracle_commit, oracle_commit,
+	oracle_allocate_vswitch,
+	oracle_commit, oracle_commit,
 	oracle_free,
 	oracle_release,
-	oracle_add, oracle_add, oracle_add, oracle_add, oracle_add,
-	oracle_del, oracle_del,
-	oracle_move, oracle_move, oracle_move,
+	oracle_add, oracle_add, oracle_add,
+	oracle_del,
+	oracle_move, oracle_move,
 	oracle_toggle,
 	oracle_readers,
 };
@@ -734,7 +768,7 @@ static void vmq_oracle_test_random(struct kunit *test)
 
 	o = kunit_kzalloc(test, sizeof(*o), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, o);
-	caps.mac_slots = 7;
+	caps.mac_slots = 8;
 	o->test = test;
 	o->f = fake_create(test, &caps);
 	prandom_seed_state(&o->rnd, *seed);

@@ -49,12 +49,13 @@ static void vmq_queue_test_order(struct kunit *test)
 static void vmq_queue_test_commit_set(struct kunit *test)
 {
 	struct fake_nic *f = test->priv;
+	struct vmq_match m;
 
 	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
 	fake_allocate(f, ADMIN, 1);
 	KUNIT_ASSERT_GT(test, fake_add(f, ADMIN, 1, 0x11, 0), 0);
-	KUNIT_EXPECT_EQ(test, fake_route(f, (u8[]){ 0x52, 0x54, 0, 0, 0x17,
-						    0x11 }), 0);
+	fake_match(&m, 0x11, 0);
+	KUNIT_EXPECT_EQ(test, fake_route(f, m.addr), 0);
 	fake_log_clear(f);
 	KUNIT_EXPECT_EQ(test, fake_commit(f, ADMIN, 1), 0);
 	KUNIT_EXPECT_STREQ(test, f->log,
@@ -271,7 +272,7 @@ static void vmq_queue_test_freeing_poll(struct kunit *test)
 	for (id = 3; id > 0; id--) {
 		WRITE_ONCE(f->queues[id].held, 0);
 		for (i = 0; i < 500 && fake_state(f, id); i++)
-			msleep(10);
+			msleep(20);
 		KUNIT_EXPECT_EQ(test, fake_state(f, id), VMQ_QUEUE_UNDEFINED);
 		if (id > 1)
 			KUNIT_EXPECT_EQ(test, fake_state(f, id - 1),
