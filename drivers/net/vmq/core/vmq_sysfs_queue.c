@@ -204,7 +204,9 @@ static ssize_t vmq_cpu_show(struct netdev_rx_queue *rxq, char *buf)
 {
 	struct vmq_queue *q = vmq_queue_from_rx(rxq);
 
-	return sysfs_emit(buf, "%u\n", READ_ONCE(q->cpu));
+	return vmq_queue_exists(q) ?
+	       sysfs_emit(buf, "%u\n", READ_ONCE(q->cpu)) :
+	       sysfs_emit(buf, "none\n");
 }
 
 static int vmq_cpu_write(struct vmq_queue *q, const char *word)
