@@ -49,14 +49,14 @@ def say(text):
 
 
 def errno_name(number):
-    return errno.errorcode.get(number, str(number)) if number else ""
+    # 95 has two names on Linux.
+    return errno.errorcode.get(number, str(number)).replace("ENOTSUP", "EOPNOTSUPP") if number else ""
 
 
 def errno_of(text):
-    """Name of the error whose message ends this text, as tools print it."""
-    found = [name for number, name in errno.errorcode.items() if os.strerror(number).lower() in text.lower()]
-    # "Operation not supported" has two names on Linux.
-    return found[0].replace("ENOTSUP", "EOPNOTSUPP") if found else ""
+    """Name of the error whose message is in this text, as tools print it."""
+    found = [number for number in errno.errorcode if os.strerror(number).lower() in text.lower()]
+    return errno_name(found[0]) if found else ""
 
 
 def spawn_tool(g, command, **options):
@@ -408,9 +408,10 @@ for n in '' $(ip netns list | cut -d' ' -f1); do
 done
 for q in /sys/class/net/*/queues/rx-*/vmq; do
     [ -e $q/filters ] || continue
-    while read -r id mac rest; do
-        case $rest in *admin*) echo $id >$q/filter_del;; esac
-    done <$q/filters
+    mapfile -t filters <$q/filters
+    for f in "${filters[@]}"; do
+        case $f in *admin*) echo ${f%% *} >$q/filter_del;; esac
+    done
     case $q in */rx-0/vmq) continue;; esac
     case $(<$q/state) in allocated|paused) echo free >$q/state;; esac
 done
@@ -425,7 +426,7 @@ exit 1
 
 def clean(g):
     r = g.run(CLEAN, check=False)
-    assert r.rc == 0, f"cleaning up failed: {r.stdout} {r.stderr}"
+    assert r.rc == 0, f"cleaning up failed: {r.stdout[-200:]} {r.stderr}"
 
 
 def load(g, *names):
