@@ -74,7 +74,8 @@ static netdev_tx_t igbq_netdev_xmit(struct sk_buff *skb,
 				    struct net_device *netdev)
 {
 	struct igbq_nic *nic = netdev_priv(netdev);
-	struct igbq_queue *q = nic->queues;
+	/* Not 0 when AF_XDP, pktgen or skbedit chose; this one's lock is held */
+	struct igbq_queue *q = &nic->queues[skb_get_queue_mapping(skb)];
 
 	if (!vmq_uplink_xmit(&nic->vmq, skb))
 		igbq_tx_xmit(q, skb, netdev_xmit_more());
