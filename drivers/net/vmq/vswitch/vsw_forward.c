@@ -373,7 +373,8 @@ static bool vsw_receive_reflected(struct vsw_uplink *up, struct sk_buff *skb,
 	return true;
 }
 
-static void vsw_receive_one(struct vsw_uplink *up, struct napi_struct *napi,
+/* True: it was given to GRO as a port's. */
+static bool vsw_receive_one(struct vsw_uplink *up, struct napi_struct *napi,
 			    struct sk_buff *skb)
 {
 	struct vmq_match match;
@@ -383,21 +384,32 @@ static void vsw_receive_one(struct vsw_uplink *up, struct napi_struct *napi,
 	if (vsw_receive_reflected(up, skb, match.vlan)) {
 		skb_list_del_init(skb);
 		kfree_skb(skb);
-		return;
+		return false;
 	}
 	if (is_multicast_ether_addr(match.addr)) {
 		vsw_receive_group(up, skb, match.vlan);
-		return;
+		return false;
 	}
 
 	port = vsw_forward_lookup(up, &match);
 	if (!port)
-		return;
+		return false;
 	skb_list_del_init(skb);
 	if (!vsw_port_adopt(port, skb))
-		return;
+		return false;
 	vsw_port_count_switched(port);
 	napi_gro_receive(napi, skb);
+	return true;
+}
+
+/*
+ * GRO may keep a frame from poll to poll, for as long as the uplink's
+ * gro_flush_timeout says, even while the NAPI is disabled. The port may be gone
+ * by then, and only the end of a poll is waited for when it goes.
+ */
+static void vsw_receive_flush(struct napi_struct *napi)
+{
+	napi_gro_flush(napi, false);
 }
 
 /* What stays on the list is for the uplink's stack. */
@@ -406,9 +418,12 @@ static void vsw_receive(struct vmq_switch *sw, struct napi_struct *napi,
 {
 	struct vsw_uplink *up = container_of(sw, struct vsw_uplink, sw);
 	struct sk_buff *skb, *next;
+	bool to_port = false;
 
 	list_for_each_entry_safe(skb, next, batch, list)
-		vsw_receive_one(up, napi, skb);
+		to_port |= vsw_receive_one(up, napi, skb);
+	if (to_port)
+		vsw_receive_flush(napi);
 }
 
 const struct vmq_switch_ops vsw_forward_switch_ops = {
@@ -432,6 +447,7 @@ static void vsw_consumer_receive(struct vmq_consumer *c,
 		packets++;
 		napi_gro_receive(napi, skb);
 	}
+	vsw_receive_flush(napi);
 	vsw_port_count_queue(port, packets);
 }
 
