@@ -281,7 +281,7 @@ void vmq_queue_receive(struct vmq_queue *q, struct napi_struct *napi,
 
 /**
  * vmq_queue_tx_wake - room in a transmit ring again
- * @q: the queue whose uplink tx queue was just woken
+ * @q: the queue; its uplink tx queue is not stopped, whether or not it was
  *
  * Context: softirq. Lets a port with a qdisc go on.
  */

@@ -147,13 +147,13 @@ void igbq_tx_release(struct igbq_queue *q)
 
 static void igbq_tx_wake(struct igbq_queue *q, u32 frames, u32 bytes)
 {
-	bool stopped = netif_xmit_stopped(q->txq);
-	int woken = netif_txq_completed_wake(q->txq, frames, bytes,
-					     igbq_tx_room(&q->tx),
-					     IGBQ_TX_WAKE);
-
-	/* BQL starts a queue again without saying so. */
-	if (!woken || (stopped && !netif_xmit_stopped(q->txq)))
+	netif_txq_completed_wake(q->txq, frames, bytes, igbq_tx_room(&q->tx),
+				 IGBQ_TX_WAKE);
+	/*
+	 * Whoever waits for room is told always: BQL stops and starts the
+	 * queue without saying so, and a look before it may come too early.
+	 */
+	if (!netif_xmit_stopped(q->txq))
 		vmq_queue_tx_wake(q->vq);
 }
 
