@@ -22,6 +22,9 @@
 /* DTALEN would allow 64 KB - 1; halves keep the pieces aligned. */
 #define IGBQ_TX_DESC_LEN	SZ_32K
 #define IGBQ_TX_CLEAN_MAX	256
+/* The NIC adds the FCS. */
+#define IGBQ_TX_FRAME_MAX	(IGBQ_MTU_MAX + IGBQ_FRAME_OVERHEAD - \
+				 ETH_FCS_LEN)
 
 static union igbq_txd *igbq_tx_desc(const struct igbq_tx_ring *tx, u32 pos)
 {
@@ -287,7 +290,7 @@ static int igbq_tx_fill_offload(struct sk_buff *skb, struct igbq_tx_offload *o)
 	}
 	if (skb_is_gso(skb))
 		return igbq_tx_fill_tso(skb, o);
-	return skb->len > IGBQ_MTU_MAX + VLAN_ETH_HLEN ? -EMSGSIZE : 0;
+	return skb->len > IGBQ_TX_FRAME_MAX ? -EMSGSIZE : 0;
 }
 
 static u32 igbq_tx_descs(const struct sk_buff *skb)
