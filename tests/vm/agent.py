@@ -76,7 +76,7 @@ def open_port():
 
 
 class Tool:
-    """A tool of tests/vm/guesttools in a fork of the agent: starting Python and
+    """A Python program in a fork of the agent: starting Python and
     importing takes seconds in an emulated CPU, once is enough."""
 
     forking = multiprocessing.get_context("fork")

@@ -5,6 +5,7 @@
     with Guest(kernel="stock", smp=4, nics=[{"wire": "dgram"}], name="link") as g:
         r = g.run("ip -br link", timeout=60)      # .rc .stdout .stderr; check=True raises CommandFailed
         job = g.spawn("ping 10.0.0.2")            # .poll() .wait(timeout) .kill() .stdout .stderr
+        job = g.tool("/abs/path.py", "word")      # the same for a Python program, much faster
         g.put("/tmp/x", b"..."); g.get("/proc/interrupts")
         g.wire(0).send(frame)                     # see tests.vm.wire
         g.check_console()                         # raises Splat on anything new that is wrong
@@ -56,7 +57,6 @@ from .wire import Wire
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
-TOOLS = os.path.join(HERE, "guesttools")
 
 # Generous: a host whose processors are taken by others boots a guest ten times
 # slower, and the stall worth a retry is told by its own line.
@@ -458,14 +458,13 @@ class Guest:
         pid = self.call("spawn", 0, cmd=cmd, name=name, env=env)["pid"]
         return Job(self, pid, f"{self.shared}/spawn/{name}")
 
-    def tool(self, name, *argv, netns=None):
-        """Starts guesttools/<name>.py (or a Python file by its absolute path; its
-        main() is called with argv) in the background: a Job. Much faster than
-        starting it by command, and imported once: not for files that change."""
+    def tool(self, path, *argv, netns=None):
+        """Starts a Python program (its main() is called, with argv as sys.argv) in
+        the background: a Job. Much faster than by command, for the agent forks; a
+        file is imported once, so it must not change while the guest runs."""
         number = str(next(self.ids))
-        path = name if name.startswith("/") else f"{TOOLS}/{name}.py"
         argv = [str(a) for a in argv]
-        self._note(f"tool {number}: {name} {' '.join(argv)}" + (f" in {netns}" if netns else ""))
+        self._note(f"tool {number}: {path} {' '.join(argv)}" + (f" in {netns}" if netns else ""))
         m = self.call("spawn", 0, name=number, tool=path, argv=argv, netns=netns)
         return Job(self, m["pid"], f"{self.shared}/spawn/{number}")
 
@@ -583,11 +582,6 @@ class Guest:
     def mods(self):
         """Directory of the modules built for this kernel (same path in the guest)."""
         return script_output("scripts/build-modules", self.kind)
-
-    @property
-    def tools(self):
-        """Directory of tests/vm/guesttools as the guest sees it."""
-        return TOOLS
 
     def plug(self, n):
         """Hot-plugs NIC n."""

@@ -29,8 +29,7 @@ import time
 from tests.vm import topology
 from tests.vm.wire import eth
 
-# For Guest.tool(), which looks in tests/vm/guesttools.
-TOOL = "../../e2e/link/guesttool"
+TOOL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "guesttool.py")
 OUTSIDE = "52:54:00:00:99:01"
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 POOLS = 8
