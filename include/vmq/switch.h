@@ -216,18 +216,6 @@ bool vmq_queue_tx_full(const struct vmq_dev *dev, u16 id);
 int vmq_queue_tx_drain(struct vmq_dev *dev, u16 id);
 
 /**
- * vmq_queue_rx_drain - wait until what a receive ring holds is delivered
- * @dev: the device
- * @id: the queue
- *
- * On return no frame that came before the call waits in the ring or in GRO, so
- * that a netdev which these frames point at may go.
- *
- * Context: rtnl held, sleeps, bounded. Return: 0 or -ETIMEDOUT.
- */
-int vmq_queue_rx_drain(struct vmq_dev *dev, u16 id);
-
-/**
  * vmq_stack_receive - give a frame to the uplink's stack
  * @dev: the device
  * @napi: the NAPI that polled the frame

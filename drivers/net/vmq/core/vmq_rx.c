@@ -164,19 +164,6 @@ void vmq_queue_receive(struct vmq_queue *q, struct napi_struct *napi,
 }
 EXPORT_SYMBOL_GPL(vmq_queue_receive);
 
-int vmq_queue_rx_drain(struct vmq_dev *dev, u16 id)
-{
-	int err = 0;
-
-	ASSERT_RTNL();
-	mutex_lock(&dev->lock);
-	if (dev->queues[id].started)
-		err = dev->ops->queue_drain(dev, id);
-	mutex_unlock(&dev->lock);
-	return err;
-}
-EXPORT_SYMBOL_GPL(vmq_queue_rx_drain);
-
 int vmq_switch_attach(struct vmq_dev *dev, struct vmq_switch *sw)
 {
 	ASSERT_RTNL();

@@ -64,9 +64,6 @@ static void vsw_port_withdraw(struct vsw_port *port)
 	vsw_table_member_del(&port->member);
 	vsw_queue_give(port);
 	vsw_fdb_flush(port);
-	/* A frame in the default queue's GRO may still point at the netdev. */
-	if (vmq_queue_rx_drain(port->uplink->vmq, 0))
-		netdev_warn(port->lower, "queue 0 did not run dry\n");
 	vsw_uplink_put(port->uplink);
 	port->uplink = NULL;
 }
