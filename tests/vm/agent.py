@@ -81,16 +81,24 @@ class Tool:
 
     forking = multiprocessing.get_context("fork")
     modules = {}
+    importing = threading.Lock()
 
     def __init__(self, path, argv, netns, out, err):
-        if path not in self.modules:
-            spec = importlib.util.spec_from_file_location(os.path.basename(path)[:-3], path)
-            self.modules[path] = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(self.modules[path])
-        module = self.modules[path]
+        module = self.module(path)
         self.process = self.forking.Process(target=self.child, args=(module, argv, netns, out, err))
         self.process.start()
         self.pid = self.process.pid
+
+    @classmethod
+    def module(cls, path):
+        """Requests are threads: two may want the same program for the first time."""
+        with cls.importing:
+            if path not in cls.modules:
+                spec = importlib.util.spec_from_file_location(os.path.basename(path).removesuffix(".py"), path)
+                module = importlib.util.module_from_spec(spec)
+                spec.loader.exec_module(module)
+                cls.modules[path] = module
+            return cls.modules[path]
 
     @staticmethod
     def child(module, argv, netns, out, err):

@@ -68,7 +68,7 @@ def wait_netdev(g, n, timeout=60):
     return g.out(f"timeout {timeout} bash -c '{poll}'", timeout + 30)
 
 
-def wait_carrier(g, dev, netns=None, timeout=20):
+def wait_carrier(g, dev, netns=None, timeout=60):
     """Waits until dev, which has to be up, has carrier."""
     prefix = f"ip netns exec {netns} " if netns else ""
     poll = f"until [ $(cat /sys/class/net/{dev}/carrier) = 1 ]; do sleep 0.1; done"
