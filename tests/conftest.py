@@ -266,24 +266,27 @@ def end_suite():
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_sessionfinish(session, exitstatus):
+    # Whatever happens from here on, and after all that anybody still prints.
+    atexit.register(
+        lambda: say(f"{run.number('passed')} passed, {run.number('failed')} failed, {run.number('skipped')} skipped")
+    )
     run.current = None
-    pool.stop()
     end_suite()
     run.judge_skips()
+    if exitstatus == pytest.ExitCode.INTERRUPTED:
+        run.problems.append("the run was interrupted")
     if run.number("failed") and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     if not run.number("passed") and session.exitstatus == pytest.ExitCode.OK:
         run.problems.append("nothing was tested")
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+    # Fixtures of an interrupted test end in here and want their guests.
     yield
+    pool.stop()
     for problem in run.problems:
         say(problem)
     say_scenarios()
     finish_logs(session.exitstatus)
-    # After whatever pytest, its plugins and other exit handlers still print.
-    atexit.register(
-        lambda: say(f"{run.number('passed')} passed, {run.number('failed')} failed, {run.number('skipped')} skipped")
-    )
 
 
 def say_scenarios():

@@ -112,6 +112,14 @@ def test_import_error(scratch):
     assert rc != 0 and lines[-1] == "0 passed, 1 failed, 0 skipped"
 
 
+def test_interrupted(scratch):
+    """Ctrl-C ends the run with the closing line all the same, and is no success."""
+    text = PASS_AND_FAIL.replace("assert 1 == 2", "import os; os.kill(os.getpid(), 2)")
+    rc, lines = scratch(text)
+    assert rc == 2 and "the run was interrupted" in lines
+    assert lines[-1] == "1 passed, 0 failed, 0 skipped"
+
+
 def test_skips(scratch):
     """A skip has to be expected, with its reason; an expected one has to happen."""
     nodeid = "tests/e2e/link/test_made_up.py::test_skipped"
