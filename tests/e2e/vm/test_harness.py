@@ -184,7 +184,13 @@ def test_killed_parent(kernel, sig):
         "print(g.process.pid, g.private, flush=True)\n"
         "import time; time.sleep(600)\n"
     )
-    parent = subprocess.Popen([sys.executable, "-B", "-c", program], cwd=vm.TOP, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-B", "-c", program],
+        cwd=vm.TOP,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
     try:
         guard, private = parent.stdout.readline().split()
         qemu = children(guard)
