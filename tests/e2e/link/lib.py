@@ -71,7 +71,7 @@ def tool(g, command, timeout=120, **options):
     return json.loads(job.stdout.strip().splitlines()[-1])
 
 
-def wait_for(what, condition, timeout=20, poll=0.1):
+def wait_for(what, condition, timeout=60, poll=0.1):
     """Waits until condition() is true; its value."""
     end = time.monotonic() + timeout
     while True:
@@ -117,7 +117,7 @@ class Taps:
         with open(f"{self.g.shared}/{self.base}.count") as f:
             return int(f.read() or 0)
 
-    def wait(self, n, timeout=30):
+    def wait(self, n, timeout=60):
         """Waits until n frames came at all taps; more may."""
         end = time.monotonic() + timeout
         while self.count() < n and time.monotonic() < end:

@@ -98,7 +98,7 @@ def test_port_gains_queue(host, count):
         with h.taps("vm1") as t, Stream(h, t, A) as s:
             s.wait_sent(BETWEEN)
             h.delete("vm2")
-            wait_for("vm1 has the queue", lambda: h.port_queue("vm1") == last, 20, 0.02)
+            wait_for("vm1 has the queue", lambda: h.port_queue("vm1") == last, 60, 0.02)
             s.wait_sent(BETWEEN)
         serials = t.serials("vm1")
         wrong = describe_stream(list(range(s.sent)), serials)
@@ -108,7 +108,7 @@ def test_port_gains_queue(host, count):
         assert counts["rx_queue_packets"] + counts["rx_switch_packets"] == s.sent
         by_ring += counts["rx_queue_packets"]
         h.delete("vm1")
-        wait_for("the queue is back", lambda: h.state(last) == "undefined", 10, 0.02)
+        wait_for("the queue is back", lambda: h.state(last) == "undefined", 60, 0.02)
     say(f"{rounds} promotions under traffic, {by_ring} frames by the new ring, nothing lost, doubled or reordered")
 
 

@@ -54,7 +54,7 @@ def set_up_vms(g):
         f" ethtool -N {h.dev} flow-type ether dst {C} vlan 0 m 0xf000 action 5 &&"
         f" echo allocate >{h.rxq(6, 'state')}"
     )
-    wait_for("traffic flows", lambda: int(g.out("cat /sys/class/net/vm1/statistics/rx_packets")) >= 5, 20, 0.05)
+    wait_for("traffic flows", lambda: int(g.out("cat /sys/class/net/vm1/statistics/rx_packets")) >= 5, 60, 0.05)
     return h
 
 
@@ -64,7 +64,7 @@ def refcounts(g):
 
 def check_nothing_left(g):
     """No page pool, no leak, no complaint."""
-    wait_for("page pools are gone", lambda: not tool(g, "pools"), 30, 0.5)
+    wait_for("page pools are gone", lambda: not tool(g, "pools"), 120, 0.5)
     g.check_console()
     leaks = g.leaks()
     assert not leaks, leaks

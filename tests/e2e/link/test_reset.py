@@ -97,7 +97,7 @@ def under_traffic(h, vms, change):
             change()
             topology.wait_carrier(h.g, h.dev)
             came = t.count()
-            wait_for("traffic resumes", lambda: t.count() >= came + 100, 20, 0.02)
+            wait_for("traffic resumes", lambda: t.count() >= came + 100, 60, 0.02)
     finally:
         sender.stop(9)
     serials = t.serials("vm2")
@@ -202,7 +202,7 @@ def test_transmit_timeout(boot):
             sender.stop(9)
             topology.wait_carrier(g, h.dev)
             came = t.count()
-            wait_for("traffic resumes", lambda: t.count() >= came + 50, 20, 0.02)
+            wait_for("traffic resumes", lambda: t.count() >= came + 50, 60, 0.02)
         now = h.counters()
         say(f"queue {n}: {now['tx_timeouts'] - timeouts} timeouts, {now['resets'] - resets} resets")
         assert now["tx_timeouts"] > timeouts
