@@ -288,6 +288,7 @@ static inline struct igbq_queue *igbq_queue_from_vmq(struct vmq_dev *dev,
 u32 igbq_rd32(struct igbq_nic *nic, u32 reg);
 void igbq_wr32(struct igbq_nic *nic, u32 reg, u32 val);
 void igbq_hw_flush(struct igbq_nic *nic);
+void igbq_hw_stop_ring(struct igbq_nic *nic, u32 dctl);
 int igbq_hw_wait(struct igbq_nic *nic, u32 reg, u32 mask, u32 want,
 		 unsigned int msecs);
 int igbq_hw_reset(struct igbq_nic *nic);

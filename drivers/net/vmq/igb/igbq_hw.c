@@ -8,6 +8,7 @@
 #include <linux/etherdevice.h>
 #include <linux/io.h>
 #include <linux/iopoll.h>
+#include <linux/pci.h>
 #include "igbq.h"
 #include "igbq_regs.h"
 
@@ -68,6 +69,30 @@ int igbq_hw_wait(struct igbq_nic *nic, u32 reg, u32 mask, u32 want,
 				msecs * USEC_PER_MSEC, false,
 				nic, reg, mask, want);
 	return READ_ONCE(nic->gone) ? -ENODEV : err;
+}
+
+/**
+ * igbq_hw_stop_ring - stop the DMA of a ring
+ * @nic: the device
+ * @dctl: RXDCTL or TXDCTL of the ring
+ *
+ * The ring's memory is given away next. A ring that does not stop (a transmit
+ * ring with frames and no link may not) could write to pages that are somebody
+ * else's by then: the NIC is cut off the bus, and reset.
+ *
+ * Context: rtnl held, may sleep.
+ */
+void igbq_hw_stop_ring(struct igbq_nic *nic, u32 dctl)
+{
+	igbq_wr32(nic, dctl, 0);
+	if (igbq_hw_wait(nic, dctl, IGBQ_DCTL_ENABLE, 0, 10) == -ETIMEDOUT) {
+		netdev_err(nic->netdev, "a ring does not stop, resetting\n");
+		pci_clear_master(nic->pdev);
+		if (nic->up)
+			queue_work(igbq_wq, &nic->reset_work);
+	}
+	/* The NIC may still write for a moment after the bit went off. */
+	usleep_range(100, 200);
 }
 
 /* Let running DMA end: a reset in the middle of it can hang the bus. */

@@ -2,6 +2,7 @@
 /* The uplink's net_device: bring-up, and what the stack asks of it. */
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
+#include <linux/pci.h>
 #include <linux/rtnetlink.h>
 #include "igbq.h"
 
@@ -21,6 +22,8 @@ int igbq_up(struct igbq_nic *nic)
 	err = igbq_hw_reset(nic);
 	if (err)
 		return err;
+	/* A ring that did not stop may have cost the bus mastering. */
+	pci_set_master(nic->pdev);
 	igbq_hw_init(nic);
 	err = igbq_irq_other_request(nic);
 	if (err)

@@ -268,8 +268,11 @@ static int igbq_resume(struct device *dev)
 
 	rtnl_lock();
 	err = netif_running(nic->netdev) ? igbq_up(nic) : igbq_hw_reset(nic);
-	if (!err)
+	if (!err) {
 		netif_device_attach(nic->netdev);
+		/* Restoring it used it up; the next slot reset needs one. */
+		pci_save_state(nic->pdev);
+	}
 	rtnl_unlock();
 	return err;
 }
@@ -316,12 +319,21 @@ static void igbq_reset_prepare(struct pci_dev *pdev)
 	igbq_suspend(&pdev->dev);
 }
 
+/* A NIC that had stopped to answer may answer again now. */
+static void igbq_reset_done(struct pci_dev *pdev)
+{
+	struct igbq_nic *nic = pci_get_drvdata(pdev);
+
+	WRITE_ONCE(nic->gone, false);
+	igbq_err_resume(pdev);
+}
+
 static const struct pci_error_handlers igbq_err_handlers = {
 	.error_detected	= igbq_err_detected,
 	.slot_reset	= igbq_err_slot_reset,
 	.resume		= igbq_err_resume,
 	.reset_prepare	= igbq_reset_prepare,
-	.reset_done	= igbq_err_resume,
+	.reset_done	= igbq_reset_done,
 };
 
 static struct pci_driver igbq_driver = {

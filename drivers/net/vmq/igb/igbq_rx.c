@@ -131,15 +131,9 @@ void igbq_rx_post(struct igbq_queue *q)
 	local_bh_enable();
 }
 
-/* The NIC may still write for a moment after the bit went off. */
 void igbq_rx_stop(struct igbq_queue *q)
 {
-	igbq_wr32(q->nic, IGBQ_RXDCTL(q->id), 0);
-	if (igbq_hw_wait(q->nic, IGBQ_RXDCTL(q->id), IGBQ_DCTL_ENABLE, 0, 10) ==
-	    -ETIMEDOUT)
-		netdev_warn(q->nic->netdev, "rx ring %u does not stop\n",
-			    q->id);
-	usleep_range(100, 200);
+	igbq_hw_stop_ring(q->nic, IGBQ_RXDCTL(q->id));
 }
 
 /* Give everything in a stopped ring back to the page pool. */

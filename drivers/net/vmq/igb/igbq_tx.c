@@ -4,7 +4,6 @@
  * completed by the poll of the same queue.
  */
 #include <linux/bitfield.h>
-#include <linux/delay.h>
 #include <linux/dma-mapping.h>
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
@@ -102,12 +101,7 @@ int igbq_tx_start(struct igbq_queue *q)
 void igbq_tx_stop(struct igbq_queue *q)
 {
 	igbq_tx_set_on(q, false);
-	igbq_wr32(q->nic, IGBQ_TXDCTL(q->id), 0);
-	if (igbq_hw_wait(q->nic, IGBQ_TXDCTL(q->id), IGBQ_DCTL_ENABLE, 0, 10) ==
-	    -ETIMEDOUT)
-		netdev_warn(q->nic->netdev, "tx ring %u does not stop\n",
-			    q->id);
-	usleep_range(100, 200);
+	igbq_hw_stop_ring(q->nic, IGBQ_TXDCTL(q->id));
 }
 
 static void igbq_tx_unmap(struct igbq_queue *q, struct igbq_tx_buf *buf)
@@ -140,9 +134,16 @@ static u32 igbq_tx_frame_free(struct igbq_queue *q, u32 pos, int budget)
 void igbq_tx_release(struct igbq_queue *q)
 {
 	struct igbq_tx_ring *tx = &q->tx;
+	u32 lost = 0;
 
-	while (tx->cleaned != tx->posted)
+	for (; tx->cleaned != tx->posted; lost++)
 		tx->cleaned = igbq_tx_frame_free(q, tx->cleaned, 0);
+
+	__netif_tx_lock_bh(q->txq);
+	u64_stats_update_begin(&q->vq->tx.syncp);
+	u64_stats_add(&q->vq->tx.dropped, lost);
+	u64_stats_update_end(&q->vq->tx.syncp);
+	__netif_tx_unlock_bh(q->txq);
 	netdev_tx_reset_queue(q->txq);
 	/* The watchdog would take a queue left stopped for a hung one. */
 	netif_tx_start_queue(q->txq);
