@@ -11,8 +11,11 @@
 #include <net/pkt_sched.h>
 #include "vsw_priv.h"
 
-/* Frames that a port may send while its transmit moves to another ring. */
-#define VSW_HELD_MAX	128
+/*
+ * Frames that a port may send while its transmit moves to another ring. The
+ * move takes a grace period; senders pay for what waits from their own sockets.
+ */
+#define VSW_HELD_MAX	1024
 
 static struct vsw_port *vsw_member_port(struct vsw_member *member)
 {

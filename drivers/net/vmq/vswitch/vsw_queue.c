@@ -8,6 +8,8 @@
 /* A queue that was given back is free when the last reader of it is done. */
 #define VSW_PROMOTE_DELAY	msecs_to_jiffies(20)
 #define VSW_PROMOTE_TRIES	500
+/* A reader that takes longer than those may sleep for hours. */
+#define VSW_PROMOTE_SLOW	HZ
 
 static const char * const vsw_queue_reasons[] = {
 	[VSW_REASON_NONE]	= "",
@@ -191,10 +193,11 @@ void vsw_queue_promote(struct work_struct *work)
 	}
 
 	if (up->nr_returned && vsw_queue_offer(up)) {
-		if (up->promote_tries++ < VSW_PROMOTE_TRIES)
-			schedule_delayed_work(&up->promote, VSW_PROMOTE_DELAY);
-		else
-			up->nr_returned = 0;
+		if (up->promote_tries < VSW_PROMOTE_TRIES)
+			up->promote_tries++;
+		schedule_delayed_work(&up->promote,
+				      up->promote_tries < VSW_PROMOTE_TRIES ?
+				      VSW_PROMOTE_DELAY : VSW_PROMOTE_SLOW);
 	}
 	rtnl_unlock();
 }
