@@ -468,12 +468,12 @@ static void vmq_filter_test_streams(struct kunit *test)
 
 	vmq_filter_test_prepare_move(test);
 	vmq_filter_test_start_streams(f);
-	for (round = 0; round < 27 && !f->broken[0]; round++)
+	for (round = 0; round < 12 && !f->broken[0]; round++)
 		vmq_filter_test_stream_round(test);
 	fake_expect_sound(test, f);
 	kunit_info(test, "%u frames in each of %u streams\n",
 		   f->streams[0].sent, f->nr_streams);
-	KUNIT_EXPECT_GE(test, f->streams[0].sent, 1000);
+	KUNIT_EXPECT_GE(test, f->streams[0].sent, 400);
 }
 
 /* When a delete returns, its frames are out of the ring. */

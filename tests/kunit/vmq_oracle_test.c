@@ -39,8 +39,9 @@ struct oracle {
 	bool open;
 	struct oracle_queue queues[FAKE_QUEUES];
 	struct oracle_filter filters[ORACLE_FILTERS];
-	/* What the latest operation was, for messages. */
+	/* The latest operation, and how the core differs from us after it. */
 	char what[96];
+	char diff[160];
 	unsigned int done[16];
 	unsigned int refused[16];
 };
@@ -185,31 +186,45 @@ static void oracle_freed(struct oracle *o, u16 id)
 				      VMQ_QUEUE_FREEING : VMQ_QUEUE_UNDEFINED;
 }
 
-/* Comparison */
+/* Comparison: the first difference is kept, as text. */
+
+static __printf(3, 4)
+void oracle_same(struct oracle *o, bool same, const char *fmt, ...)
+{
+	va_list args;
+
+	if (likely(same) || o->diff[0])
+		return;
+	va_start(args, fmt);
+	vscnprintf(o->diff, sizeof(o->diff), fmt, args);
+	va_end(args);
+}
 
 static void oracle_check_queues(struct oracle *o)
 {
-	struct vmq_queue *q;
+	const struct oracle_queue *m;
+	const struct vmq_queue *q;
 	u16 id;
 
 	for (id = 0; id < o->f->caps.pools; id++) {
 		q = &o->f->dev.queues[id];
-		KUNIT_EXPECT_EQ_MSG(o->test, q->state, o->queues[id].state,
-				    "state of queue %u after %s", id, o->what);
-		if (q->state != VMQ_QUEUE_UNDEFINED)
-			KUNIT_EXPECT_EQ_MSG(o->test, q->owner,
-					    o->queues[id].owner,
-					    "owner of queue %u after %s", id,
-					    o->what);
-		KUNIT_EXPECT_EQ_MSG(o->test, o->f->queues[id].started,
-				    o->open && oracle_committed(o, id),
-				    "ring of queue %u after %s", id, o->what);
+		m = &o->queues[id];
+		oracle_same(o, q->state == m->state,
+			    "queue %u is %s, model says %s", id,
+			    vmq_state_name(q->state), vmq_state_name(m->state));
+		oracle_same(o, !m->state || q->owner == m->owner,
+			    "queue %u has owner %u", id, q->owner);
+		oracle_same(o, o->f->queues[id].started ==
+			    (o->open && oracle_committed(o, id)),
+			    "ring %u runs: %d", id, o->f->queues[id].started);
 	}
 }
 
 static bool oracle_same_filter(const struct oracle_filter *m,
 			       const struct vmq_filter *flt)
 {
+	if (!flt || !m->used)
+		return !flt && !m->used;
 	return flt->m.addr[ETH_ALEN - 1] == m->addr &&
 	       flt->m.vlan == m->vlan && flt->queue == m->queue &&
 	       flt->owner == m->owner;
@@ -219,25 +234,21 @@ static void oracle_check_filters(struct oracle *o)
 {
 	unsigned int nr[FAKE_QUEUES] = {}, i;
 	const struct oracle_filter *m;
-	struct vmq_filter *flt;
 
 	mutex_lock(&o->f->dev.lock);
 	for (i = 1; i < ORACLE_FILTERS; i++) {
 		m = &o->filters[i];
-		flt = vmq_filter_by_id(&o->f->dev, i);
-		KUNIT_EXPECT_EQ_MSG(o->test, !!flt, m->used,
-				    "filter %u after %s", i, o->what);
-		if (!flt || !m->used)
-			continue;
-		nr[m->queue]++;
-		KUNIT_EXPECT_TRUE_MSG(o->test, oracle_same_filter(m, flt),
-				      "filter %u after %s", i, o->what);
+		nr[m->queue] += m->used;
+		oracle_same(o, oracle_same_filter(m,
+						  vmq_filter_by_id(&o->f->dev,
+								   i)),
+			    "filter %u is another", i);
 	}
 	mutex_unlock(&o->f->dev.lock);
 	for (i = 0; i < o->f->caps.pools; i++)
-		KUNIT_EXPECT_EQ_MSG(o->test, o->f->dev.queues[i].nr_filters,
-				    nr[i], "filters of queue %u after %s", i,
-				    o->what);
+		oracle_same(o, o->f->dev.queues[i].nr_filters == nr[i],
+			    "queue %u has %u filters, model says %u", i,
+			    o->f->dev.queues[i].nr_filters, nr[i]);
 }
 
 /* The NIC has each address of a running queue once, and nothing else. */
@@ -254,17 +265,17 @@ static void oracle_check_nic(struct oracle *o)
 		addr = s->addr[ETH_ALEN - 1];
 		home = oracle_home(o, addr);
 		nr[addr]++;
-		KUNIT_EXPECT_EQ_MSG(o->test, s->pools, BIT_ULL(home),
-				    "slot of %02x after %s", addr, o->what);
+		oracle_same(o, s->pools == BIT_ULL(home),
+			    "%02x goes to the pools %#llx", addr, s->pools);
 	}
 	for (addr = 0; addr < ORACLE_ADDRS && o->open; addr++) {
 		home = oracle_home(o, addr);
-		KUNIT_EXPECT_EQ_MSG(o->test, nr[addr],
-				    home && oracle_committed(o, home),
-				    "slots of %02x after %s", addr, o->what);
+		oracle_same(o, nr[addr] == (home && oracle_committed(o, home)),
+			    "%02x has %u slots of the NIC", addr, nr[addr]);
 	}
-	KUNIT_EXPECT_EQ_MSG(o->test, vmq_slot_count_free(&o->f->dev),
-			    oracle_free_slots(o), "after %s", o->what);
+	oracle_same(o, vmq_slot_count_free(&o->f->dev) == oracle_free_slots(o),
+		    "%u slots are free, model says %u",
+		    vmq_slot_count_free(&o->f->dev), oracle_free_slots(o));
 }
 
 /* A frame of each VLAN to an address, with nothing else going on. */
@@ -283,12 +294,13 @@ static void oracle_check_frames(struct oracle *o)
 		fake_send(o->f, i);
 	}
 	fake_poll_all(o->f);
-	for (i = 0; i < o->f->nr_streams; i++)
-		KUNIT_EXPECT_EQ_MSG(o->test, o->f->streams[i].received,
-				    o->f->streams[i].sent,
-				    "frames of %pM vlan %u lost, %s",
-				    o->f->streams[i].m.addr,
-				    o->f->streams[i].m.vlan, o->what);
+	for (i = 0; i < o->f->nr_streams; i++) {
+		s = &o->f->streams[i];
+		oracle_same(o, s->received == s->sent,
+			    "frames of %pM vlan %u lost", s->m.addr,
+			    s->m.vlan);
+	}
+	oracle_same(o, !o->f->broken[0], "%s", o->f->broken);
 }
 
 /* While the model says this of a frame, it may go there. Twice: old and new. */
@@ -317,9 +329,9 @@ static void oracle_judge(struct oracle *o, const struct oracle_errnos *e,
 			 int ret, unsigned int kind)
 {
 	o->f->traffic = false;
-	KUNIT_EXPECT_TRUE_MSG(o->test, oracle_is_allowed(e, ret),
-			      "%s returned %d, wanted %d (of %u)", o->what, ret,
-			      e->n ? e->err[0] : 0, e->n);
+	oracle_same(o, oracle_is_allowed(e, ret),
+		    "returned %d, wanted %d (of %u)", ret,
+		    e->n ? e->err[0] : 0, e->n);
 	if (e->n)
 		o->refused[kind]++;
 	else
@@ -373,7 +385,7 @@ static void oracle_allocate_vswitch(struct oracle *o)
 	oracle_judge(o, &e, ret, 1);
 	if (e.n)
 		return;
-	KUNIT_EXPECT_EQ_MSG(o->test, ret, id, "%s", o->what);
+	oracle_same(o, ret == id, "got queue %d, wanted %u", ret, id);
 	if (!rcu_access_pointer(o->f->dev.queues[id].consumer))
 		fake_consume(o->f, id);
 }
@@ -499,7 +511,7 @@ static void oracle_add(struct oracle *o)
 	ret = fake_add(o->f, m.owner, m.queue, m.addr, m.vlan);
 	oracle_judge(o, &e, ret, 5);
 	if (!e.n)
-		KUNIT_EXPECT_EQ_MSG(o->test, ret, id, "%s", o->what);
+		oracle_same(o, ret == id, "got id %d, wanted %u", ret, id);
 }
 
 static void oracle_del(struct oracle *o)
@@ -773,16 +785,17 @@ static void vmq_oracle_test_random(struct kunit *test)
 	o->f = fake_create(test, &caps);
 	prandom_seed_state(&o->rnd, *seed);
 	oracle_start(o);
-	for (i = 0; i < ORACLE_OPS && test->status != KUNIT_FAILURE; i++) {
+	for (i = 0; i < ORACLE_OPS && !o->diff[0]; i++) {
+		fake_log_clear(o->f);
 		oracle_ops[oracle_below(o, ARRAY_SIZE(oracle_ops))](o);
 		oracle_check_queues(o);
 		oracle_check_filters(o);
 		oracle_check_nic(o);
 		oracle_check_frames(o);
-		KUNIT_EXPECT_STREQ_MSG(test, o->f->broken, "", "%s, step %u",
-				       o->what, i);
 		cond_resched();
 	}
+	KUNIT_EXPECT_STREQ_MSG(test, o->diff, "", "step %u: %s\n%s", i, o->what,
+			       o->f->log);
 	oracle_report(o, i);
 }
 
