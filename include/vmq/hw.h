@@ -220,7 +220,9 @@ struct vmq_dev {
  * Also hangs the sysfs groups onto @uplink. The backend fills
  * @dev->queues[n].irq afterwards, before register_netdev().
  *
- * Context: process, may sleep. Return: 0 or -ENOMEM or -EINVAL.
+ * Context: process, may sleep.
+ *
+ * Return: 0 or -ENOMEM or -EINVAL.
  */
 int vmq_dev_init(struct vmq_dev *dev, struct net_device *uplink,
 		 const struct vmq_hw_ops *ops, const struct vmq_hw_caps *caps);
@@ -240,7 +242,9 @@ void vmq_dev_fini(struct vmq_dev *dev);
  *
  * For ndo_open and for the second half of every reset.
  *
- * Context: rtnl held, may sleep. Return: 0, or a negative errno with every
+ * Context: rtnl held, may sleep.
+ *
+ * Return: 0, or a negative errno with every
  * queue stopped again.
  */
 int vmq_dev_open(struct vmq_dev *dev);
@@ -261,7 +265,9 @@ void vmq_dev_close(struct vmq_dev *dev);
  *
  * For the uplink's ndo_set_mac_address and ndo_fdb_add.
  *
- * Context: rtnl held. Return: 0, or -EADDRINUSE when a filter holds it.
+ * Context: rtnl held.
+ *
+ * Return: 0, or -EADDRINUSE when a filter holds it.
  */
 int vmq_dev_addr_check(struct vmq_dev *dev, const u8 *addr,
 		       struct netlink_ext_ack *extack);
@@ -293,6 +299,7 @@ void vmq_queue_tx_wake(struct vmq_queue *q);
  * @skb: frame from the uplink's ndo_start_xmit, Ethernet header at skb->data
  *
  * Context: BH off, the uplink's tx queue lock held.
+ *
  * Return: true when the frame was for a local port and is consumed.
  */
 bool vmq_uplink_xmit(struct vmq_dev *dev, struct sk_buff *skb);
@@ -303,7 +310,9 @@ bool vmq_uplink_xmit(struct vmq_dev *dev, struct sk_buff *skb);
  * @info: request and answer
  * @rule_locs: for ETHTOOL_GRXCLSRLALL
  *
- * Context: rtnl held. Return: 0, -EOPNOTSUPP, -ENOENT or -EMSGSIZE.
+ * Context: rtnl held.
+ *
+ * Return: 0, -EOPNOTSUPP, -ENOENT or -EMSGSIZE.
  */
 int vmq_ethtool_get_rxnfc(struct vmq_dev *dev, struct ethtool_rxnfc *info,
 			  u32 *rule_locs);
@@ -313,7 +322,9 @@ int vmq_ethtool_get_rxnfc(struct vmq_dev *dev, struct ethtool_rxnfc *info,
  * @dev: the device
  * @info: request; the location is filled in on success
  *
- * Context: rtnl held, may sleep. Return: 0 or a negative errno; the reason is
+ * Context: rtnl held, may sleep.
+ *
+ * Return: 0 or a negative errno; the reason is
  * in vmq/last_error and the kernel log.
  */
 int vmq_ethtool_set_rxnfc(struct vmq_dev *dev, struct ethtool_rxnfc *info);

@@ -67,7 +67,9 @@ struct vmq_consumer {
  * vmq_dev_from_uplink - the VMQ device of a netdev
  * @uplink: any netdev
  *
- * Context: the caller keeps @uplink alive. Return: NULL when it has no VMQ.
+ * Context: the caller keeps @uplink alive.
+ *
+ * Return: NULL when it has no VMQ.
  */
 struct vmq_dev *vmq_dev_from_uplink(struct net_device *uplink);
 
@@ -84,7 +86,9 @@ struct net_device *vmq_dev_uplink(const struct vmq_dev *dev);
  * @dev: the device
  * @sw: the vswitch; stays valid until vmq_switch_detach() returned
  *
- * Context: rtnl held. Return: 0, or -EBUSY when one is attached.
+ * Context: rtnl held.
+ *
+ * Return: 0, or -EBUSY when one is attached.
  */
 int vmq_switch_attach(struct vmq_dev *dev, struct vmq_switch *sw);
 
@@ -104,7 +108,9 @@ void vmq_switch_detach(struct vmq_dev *dev, struct vmq_switch *sw);
  * @vm_name: 1 .. 63 printable characters
  * @extack: reason of a refusal
  *
- * Context: rtnl held. Return: the queue's id (above 0), or -ENOSPC, -EINVAL.
+ * Context: rtnl held.
+ *
+ * Return: the queue's id (above 0), or -ENOSPC, -EINVAL.
  */
 int vmq_queue_allocate(struct vmq_dev *dev, const char *vm_name,
 		       struct netlink_ext_ack *extack);
@@ -115,7 +121,9 @@ int vmq_queue_allocate(struct vmq_dev *dev, const char *vm_name,
  * @id: a queue of the caller, allocated or set
  * @extack: reason of a refusal
  *
- * Context: rtnl held, may sleep. Return: 0, -EINVAL in another state, -ENOMEM.
+ * Context: rtnl held, may sleep.
+ *
+ * Return: 0, -EINVAL in another state, -ENOMEM.
  */
 int vmq_queue_commit(struct vmq_dev *dev, u16 id,
 		     struct netlink_ext_ack *extack);
@@ -151,6 +159,7 @@ void vmq_queue_set_consumer(struct vmq_dev *dev, u16 id,
  * @extack: reason of a refusal
  *
  * The filter belongs to the vswitch. Context: rtnl held, may sleep.
+ *
  * Return: the filter's id (above 0) or -EEXIST, -EADDRINUSE, -ENOSPC, -EINVAL,
  * -ENOENT, -EOPNOTSUPP; a refusal changed nothing.
  */
@@ -164,6 +173,7 @@ int vmq_filter_add(struct vmq_dev *dev, u16 id, const struct vmq_match *m,
  *
  * Frames that the NIC had put into the queue's ring are delivered before it
  * returns; later ones use the default queue. Context: rtnl held, may sleep.
+ *
  * Return: 0, or -ENOENT.
  */
 int vmq_filter_del(struct vmq_dev *dev, u32 fid);
@@ -177,7 +187,9 @@ int vmq_filter_del(struct vmq_dev *dev, u32 fid);
  * @extack: reason of a refusal
  *
  * Loses, doubles and reorders nothing. All or none is moved.
- * Context: rtnl held, sleeps. Return: 0, -ENOSPC, -ENOENT or -EINVAL; moving
+ * Context: rtnl held, sleeps.
+ *
+ * Return: 0, -ENOSPC, -ENOENT or -EINVAL; moving
  * to the default queue cannot fail.
  */
 int vmq_filter_move(struct vmq_dev *dev, const u32 *fids, unsigned int n,
@@ -192,7 +204,9 @@ int vmq_filter_move(struct vmq_dev *dev, const u32 *fids, unsigned int n,
  * Takes the lock of the uplink's tx queue @id, so never call it from
  * vmq_switch_ops.uplink_xmit. Packet taps of the uplink see the frame.
  *
- * Context: BH off. Return: NET_XMIT_SUCCESS, or NET_XMIT_DROP when the ring was
+ * Context: BH off.
+ *
+ * Return: NET_XMIT_SUCCESS, or NET_XMIT_DROP when the ring was
  * full, or the uplink down or without carrier.
  */
 int vmq_queue_xmit(struct vmq_dev *dev, u16 id, struct sk_buff *skb);
@@ -202,7 +216,9 @@ int vmq_queue_xmit(struct vmq_dev *dev, u16 id, struct sk_buff *skb);
  * @dev: the device
  * @id: the queue
  *
- * Context: any. Return: true when the uplink's tx queue is stopped.
+ * Context: any.
+ *
+ * Return: true when the uplink's tx queue is stopped.
  */
 bool vmq_queue_tx_full(const struct vmq_dev *dev, u16 id);
 
@@ -211,7 +227,9 @@ bool vmq_queue_tx_full(const struct vmq_dev *dev, u16 id);
  * @dev: the device
  * @id: the queue
  *
- * Context: rtnl held, sleeps, bounded. Return: 0 or -ETIMEDOUT.
+ * Context: rtnl held, sleeps, bounded.
+ *
+ * Return: 0 or -ETIMEDOUT.
  */
 int vmq_queue_tx_drain(struct vmq_dev *dev, u16 id);
 

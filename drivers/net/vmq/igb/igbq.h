@@ -180,7 +180,7 @@ enum igbq_drain_stage {
  * @done: the wait is over
  */
 struct igbq_drain {
-	spinlock_t lock;
+	spinlock_t lock;	/* all below but @done, and the doorbell */
 	u8 stage;
 	u32 mark;
 	u32 cleaned;
@@ -260,7 +260,7 @@ struct igbq_nic {
 	bool phy_restart;
 	struct delayed_work link_work;
 	struct work_struct reset_work;
-	spinlock_t sample_lock;
+	spinlock_t sample_lock;	/* hw_packets and hw_last of the queues */
 	unsigned long tx_timeouts;
 	unsigned long resets;
 	char irq_other_name[IFNAMSIZ + 16];
@@ -280,9 +280,12 @@ static inline struct igbq_queue *igbq_queue_from_vmq(struct vmq_dev *dev,
 	return &igbq_nic_from_vmq(dev)->queues[id];
 }
 
-#define igbq_for_each_queue(nic, q) \
-	for ((q) = (nic)->queues; \
-	     (q) < (nic)->queues + (nic)->chip->caps.pools; (q)++)
+/* For loops over all queues: NULL after the last one. */
+static inline struct igbq_queue *igbq_queue_at(struct igbq_nic *nic,
+					       unsigned int i)
+{
+	return i < nic->chip->caps.pools ? &nic->queues[i] : NULL;
+}
 
 /* igbq_hw.c: registers, reset, initialisation */
 u32 igbq_rd32(struct igbq_nic *nic, u32 reg);

@@ -173,13 +173,14 @@ static int igbq_ethtool_set_coalesce(struct net_device *netdev,
 {
 	struct igbq_nic *nic = netdev_priv(netdev);
 	struct igbq_queue *q;
+	unsigned int i;
 
 	if (ec->rx_coalesce_usecs > IGBQ_RX_USECS_MAX) {
 		NL_SET_ERR_MSG_FMT(extack, "rx-usecs is at most %u",
 				   IGBQ_RX_USECS_MAX);
 		return -EINVAL;
 	}
-	igbq_for_each_queue(nic, q)
+	for (i = 0; (q = igbq_queue_at(nic, i)); i++)
 		igbq_irq_queue_set_usecs(q, ec->rx_coalesce_usecs);
 	return 0;
 }
@@ -266,13 +267,14 @@ static void igbq_ethtool_get_stats(struct net_device *netdev,
 {
 	struct igbq_nic *nic = netdev_priv(netdev);
 	struct igbq_queue *q;
+	unsigned int i;
 
 	if (nic->up)
 		igbq_vmdq_sample(nic);
 	data[IGBQ_STAT_TX_TIMEOUTS] = READ_ONCE(nic->tx_timeouts);
 	data[IGBQ_STAT_RESETS] = nic->resets;
 	data += IGBQ_NIC_STATS;
-	igbq_for_each_queue(nic, q) {
+	for (i = 0; (q = igbq_queue_at(nic, i)); i++) {
 		igbq_ethtool_fill_queue(data, q);
 		data += IGBQ_QUEUE_STATS;
 	}

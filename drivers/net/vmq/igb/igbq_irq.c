@@ -20,6 +20,7 @@ int igbq_irq_alloc(struct igbq_nic *nic)
 {
 	unsigned int n = igbq_irq_vectors(nic);
 	struct igbq_queue *q;
+	unsigned int i;
 	int err;
 
 	err = pci_alloc_irq_vectors(nic->pdev, n, n, PCI_IRQ_MSIX);
@@ -28,7 +29,7 @@ int igbq_irq_alloc(struct igbq_nic *nic)
 				     "needs MSI-X with %u vectors\n", n);
 
 	nic->irq_other = pci_irq_vector(nic->pdev, IGBQ_VEC_OTHER);
-	igbq_for_each_queue(nic, q)
+	for (i = 0; (q = igbq_queue_at(nic, i)); i++)
 		q->irq = pci_irq_vector(nic->pdev, IGBQ_VEC_QUEUE(q->id));
 	return 0;
 }

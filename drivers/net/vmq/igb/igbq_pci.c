@@ -142,8 +142,9 @@ static void igbq_nic_free(struct igbq_nic *nic)
 {
 	struct igbq_queue *queues = nic->queues;
 	struct igbq_queue *q;
+	unsigned int i;
 
-	igbq_for_each_queue(nic, q)
+	for (i = 0; (q = igbq_queue_at(nic, i)); i++)
 		netif_napi_del(&q->napi);
 	free_netdev(nic->netdev);
 	kfree(queues);
@@ -174,8 +175,9 @@ static int igbq_nic_identify(struct igbq_nic *nic)
 static void igbq_nic_pair_queues(struct igbq_nic *nic)
 {
 	struct igbq_queue *q;
+	unsigned int i;
 
-	igbq_for_each_queue(nic, q) {
+	for (i = 0; (q = igbq_queue_at(nic, i)); i++) {
 		q->vq = vmq_dev_queue(&nic->vmq, q->id);
 		q->vq->irq = q->irq;
 	}

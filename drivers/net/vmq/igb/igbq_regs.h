@@ -7,6 +7,7 @@
 #define _IGBQ_REGS_H
 
 #include <linux/bits.h>
+#include <linux/types.h>
 
 /* General (8.2) */
 #define IGBQ_CTRL			0x00000
@@ -95,11 +96,15 @@
 #define IGBQ_PSRTYPE(pool)		(0x05480 + 4 * (pool))
 #define IGBQ_WUC			0x05800
 
+/* Address slots from 16 on lie elsewhere (8.10.16). */
+static inline u32 igbq_regs_ral(unsigned int slot)
+{
+	return (slot < 16 ? 0x05400 : 0x05460) + 8 * slot;
+}
+
 /* Receive filters (8.10.14 - 8.10.20) */
 #define IGBQ_MTA(i)			(0x05200 + 4 * (i))
-/* Slots from 16 on are elsewhere. */
-#define IGBQ_RA_BASE(i)			((i) < 16 ? 0x05400 : 0x05460)
-#define IGBQ_RAL(i)			(IGBQ_RA_BASE(i) + 8 * (i))
+#define IGBQ_RAL(i)			igbq_regs_ral(i)
 #define IGBQ_RAH(i)			(IGBQ_RAL(i) + 4)
 #define   IGBQ_RAH_ADDR			GENMASK(15, 0)
 #define   IGBQ_RAH_POOLSEL		GENMASK(25, 18)

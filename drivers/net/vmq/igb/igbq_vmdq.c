@@ -187,9 +187,10 @@ static void igbq_vmdq_sample_locked(struct igbq_queue *q)
 void igbq_vmdq_sample(struct igbq_nic *nic)
 {
 	struct igbq_queue *q;
+	unsigned int i;
 
 	spin_lock_bh(&nic->sample_lock);
-	igbq_for_each_queue(nic, q)
+	for (i = 0; (q = igbq_queue_at(nic, i)); i++)
 		igbq_vmdq_sample_locked(q);
 	spin_unlock_bh(&nic->sample_lock);
 }
@@ -198,9 +199,10 @@ void igbq_vmdq_sample(struct igbq_nic *nic)
 void igbq_vmdq_sample_reset(struct igbq_nic *nic)
 {
 	struct igbq_queue *q;
+	unsigned int i;
 
 	spin_lock_bh(&nic->sample_lock);
-	igbq_for_each_queue(nic, q)
+	for (i = 0; (q = igbq_queue_at(nic, i)); i++)
 		q->hw_last = igbq_rd32(nic, IGBQ_PVFGPRC(q->id));
 	spin_unlock_bh(&nic->sample_lock);
 }

@@ -6,6 +6,7 @@
  * A frame that changes from transmit to receive goes through netif_rx(), so
  * that no path calls itself.
  */
+#include <linux/delay.h>
 #include <linux/etherdevice.h>
 #include <linux/rculist.h>
 #include <net/pkt_sched.h>
@@ -16,6 +17,8 @@
  * move takes a grace period; senders pay for what waits from their own sockets.
  */
 #define VSW_HELD_MAX	1024
+/* Looks for room in the new ring, 0.1 ms or more apart. */
+#define VSW_RELEASE_TRIES	1000
 
 static struct vsw_port *vsw_member_port(struct vsw_member *member)
 {
@@ -235,18 +238,39 @@ void vsw_forward_hold(struct vsw_port *port)
 }
 
 /*
+ * Post what waits, in order, as far as the ring has room, or all of it with
+ * @force. True: nothing waits any more, and the port posts by itself again.
+ *
  * The ring's lock nests in that of the list: a frame that is sent meanwhile
  * waits for the ones before it.
  */
-void vsw_forward_release(struct vsw_port *port)
+static bool vsw_forward_flush(struct vsw_port *port, bool force)
 {
+	struct vmq_dev *vmq = port->uplink->vmq;
 	struct sk_buff *skb;
+	bool done;
 
 	spin_lock_bh(&port->held.lock);
-	while ((skb = __skb_dequeue(&port->held)))
+	while (!skb_queue_empty(&port->held) &&
+	       (force || !vmq_queue_tx_full(vmq, port->queue))) {
+		skb = __skb_dequeue(&port->held);
 		vsw_port_post(port, skb);
-	WRITE_ONCE(port->tx_holding, false);
+	}
+	done = skb_queue_empty(&port->held);
+	if (done)
+		WRITE_ONCE(port->tx_holding, false);
 	spin_unlock_bh(&port->held.lock);
+	return done;
+}
+
+/* Undo vsw_forward_hold(). Context: rtnl held, sleeps, bounded. */
+void vsw_forward_release(struct vsw_port *port)
+{
+	unsigned int tries = VSW_RELEASE_TRIES;
+
+	/* More may wait than a ring takes at once. */
+	while (!vsw_forward_flush(port, !tries) && tries--)
+		usleep_range(100, 200);
 
 	/* The old ring's wake-up does not reach the port any more. */
 	netif_wake_queue(port->dev);
