@@ -113,7 +113,8 @@ struct vmq_queue_rx_stats {
  *	uplink's tx queue
  * @packets: frames posted to the ring (segments of a TSO frame count each)
  * @bytes: their bytes, without FCS
- * @dropped: frames that found the ring full or could not be mapped
+ * @dropped: frames that found the ring full, could not be mapped, or were left
+ *	in a ring that stopped
  */
 struct vmq_queue_tx_stats {
 	struct u64_stats_sync syncp;
