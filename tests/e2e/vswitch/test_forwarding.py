@@ -3,7 +3,7 @@
 
 import contextlib
 
-from tests.e2e.link.lib import BROADCAST, OUTSIDE, delta, say, tool, vm_mac
+from tests.e2e.link.lib import BROADCAST, OUTSIDE, POOLS, VM_QUEUES, delta, describe_stream, say, spawn_tool, tool, vm_mac, wait_for
 from tests.vm.wire import parse
 
 A, B, C = vm_mac(1), vm_mac(2), vm_mac(3)
@@ -211,3 +211,26 @@ def test_full_ring_waits(host):
     finally:
         h.g.run(f"ethtool -G {h.dev} tx {size}")
         h.up()
+
+
+def test_transmit_moves(host):
+    """A port that gains a queue while it sends: its frames change rings in order, and none is lost."""
+    h, many = host, 6000
+    names = h.ports([vm_mac(n) for n in range(1, POOLS + 1)])
+    last, mac = names[-1], vm_mac(POOLS)
+    assert h.port_queue(last) is None and h.port_queue(names[0]) in VM_QUEUES
+    before = h.counters()
+    h.wire.clear()
+    with h.wire.capture(lambda f: parse(f).src == mac and parse(f).serial is not None) as out:
+        job = spawn_tool(h.g, "send", interface=last, burst=8, gap=0.002,
+                         frames=[{"dst": OUTSIDE, "src": mac, "serial": 0, "count": many}])
+        assert h.wire.wait_captured(out, many // 10, 60)
+        h.delete(names[0])
+        wait_for("the port has a queue", lambda: h.port_queue(last))
+        assert job.wait(120) == 0, job.stderr
+        h.wire.wait_captured(out, many, 10)
+    moved = delta(before, h.counters())
+    by_queue = {n: moved.get(f"tx_queue_{n}_packets", 0) for n in (0, h.port_queue(last))}
+    say(f"{many} frames, by ring {by_queue}")
+    assert describe_stream(list(range(many)), [parse(f).serial for f in out]) is None
+    assert all(by_queue.values()) and sum(by_queue.values()) >= many
