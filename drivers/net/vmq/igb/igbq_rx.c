@@ -7,6 +7,7 @@
 #include <linux/delay.h>
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
+#include <linux/sched.h>
 #include <net/gro.h>
 #include <net/page_pool/helpers.h>
 #include "igbq.h"
@@ -145,9 +146,12 @@ void igbq_rx_release(struct igbq_queue *q)
 	rx->skb = NULL;
 	rx->skb_descs = 0;
 	rx->discard = false;
-	for (; rx->cleaned != rx->posted; rx->cleaned++)
+	for (; rx->cleaned != rx->posted; rx->cleaned++) {
 		page_pool_put_full_page(rx->pool,
 					*igbq_rx_page(rx, rx->cleaned), false);
+		/* Thousands of pages are a long time on a debug kernel. */
+		cond_resched();
+	}
 }
 
 static struct sk_buff *igbq_rx_build(struct igbq_rx_ring *rx,
