@@ -5,6 +5,7 @@
 NICs 0 and 1 wait for vmq_igb: no driver has them until load(g) brings ours,
 which then probes both at once. NIC 2 runs on the in-tree igb as the peer across the
 wire: network namespace "peer", interface "peer0", up, no address.
+"wired": the same with NICs 0 and 1 on the in-tree igb, too.
 "one": 4 CPUs and NIC 0 alone, wired to the host, without any driver.
 
     load(g)                      # vmq, vmq_igb, vmq_vswitch
@@ -23,6 +24,7 @@ HUB = {"wire": "hub:0"}
 
 TOPOLOGIES = {
     "link": {"smp": 4, "nics": [HOST, HUB, HUB]},
+    "wired": {"smp": 4, "nics": [HOST, HUB, HUB]},
     "one": {"smp": 4, "nics": [HOST]},
 }
 
@@ -31,6 +33,7 @@ def prepare(g, topology):
     """Done once after each boot."""
     if topology == "link":
         reserve(g, 0, 1)
+    if topology in ("link", "wired"):
         g.run("modprobe igb")
         peer = wait_netdev(g, 2)
         g.run(f"ip netns add peer && ip link set {peer} name peer0 netns peer")

@@ -49,13 +49,11 @@ def nics():
 
 
 @pytest.fixture
-def wired(request, link_guest, nics):
+def wired(wired_guest, nics):
     """The shared guest with all three NICs on the in-tree igb, up; 2 in netns peer."""
-    g = link_guest
+    g = wired_guest
     if nics.get("guest") is not g:
         for n in (0, 1):
-            pci = g.pci(n)
-            g.run(f"echo >/sys/bus/pci/devices/{pci}/driver_override && echo {pci} >/sys/bus/pci/drivers_probe")
             nics[n] = topology.up(g, n)
         g.run(f"ip addr add 10.1.0.1/24 dev {nics[1]} && ip addr add fd01::1/64 dev {nics[1]} nodad")
         g.run("ip -n peer addr add 10.1.0.2/24 dev peer0 && ip -n peer addr add fd01::2/64 dev peer0 nodad")

@@ -188,13 +188,17 @@ def test_extra_addresses(host):
 
 def test_full_ring_waits(host):
     """A port with a qdisc waits while its ring is full: nothing it sends is lost, nothing overtakes."""
-    h, many = host, 3000
+    h, many, n = host, 3000, 0
     size = h.g.out(f"ethtool -g {h.dev} | sed -n '/Current/,$s/^TX:[[:space:]]*//p'")
+    usecs = h.g.out(f"ethtool -c {h.dev} | sed -n 's/^rx-usecs:[[:space:]]*//p'")
     try:
         h.g.run(f"ethtool -G {h.dev} tx 128")
         h.up()
         h.ports([A])
         n = h.port_queue("vm1")
+        # Interrupts this far apart, and no byte limit before the ring's own.
+        h.g.run(f"ethtool -Q {h.dev} queue_mask {1 << n:#x} --coalesce rx-usecs 8191")
+        h.g.run(f"echo 1000000 >/sys/class/net/{h.dev}/queues/tx-{n}/byte_queue_limits/limit_min")
         h.g.run("tc qdisc add dev vm1 root pfifo limit 10000")
         before = h.counters()
         h.wire.clear()
@@ -209,7 +213,8 @@ def test_full_ring_waits(host):
         assert on_wire(out) == list(range(many))
         assert stops > 0 and f"tx_queue_{n}_dropped" not in moved
     finally:
-        h.g.run(f"ethtool -G {h.dev} tx {size}")
+        h.g.run(f"ethtool -C {h.dev} rx-usecs {usecs} && ethtool -G {h.dev} tx {size}")
+        h.g.run(f"echo 0 >/sys/class/net/{h.dev}/queues/tx-{n}/byte_queue_limits/limit_min")
         h.up()
 
 
