@@ -292,19 +292,7 @@ static bool vmq_filter_is_host_addr(struct vmq_dev *dev, const u8 *addr)
 static int vmq_filter_check_queue(struct vmq_queue *q, enum vmq_owner owner,
 				  struct netlink_ext_ack *extack)
 {
-	if (!q->id)
-		return 0;
-	if (q->state == VMQ_QUEUE_UNDEFINED)
-		return vmq_refuse(q->dev, extack, -ENOENT,
-				  "queue %u is not allocated", q->id);
-	if (q->owner == owner)
-		return 0;
-	if (q->owner == VMQ_OWNER_VSWITCH)
-		return vmq_refuse(q->dev, extack, -EADDRINUSE,
-				  "queue %u is held by port %s, use bridge fdb on the port",
-				  q->id, q->vm_name);
-	return vmq_refuse(q->dev, extack, -EADDRINUSE,
-			  "queue %u belongs to the administrator", q->id);
+	return q->id ? vmq_queue_check_owner(q, owner, extack) : 0;
 }
 
 /* Can a filter with this match be added to whatever queue? */

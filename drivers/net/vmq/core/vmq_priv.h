@@ -82,6 +82,8 @@ int vmq_refuse(struct vmq_dev *dev, struct netlink_ext_ack *extack, int err,
 int vmq_queue_allocate_locked(struct vmq_queue *q, enum vmq_owner owner,
 			      const char *vm_name,
 			      struct netlink_ext_ack *extack);
+int vmq_queue_check_owner(struct vmq_queue *q, enum vmq_owner owner,
+			  struct netlink_ext_ack *extack);
 int vmq_queue_commit_locked(struct vmq_queue *q, enum vmq_owner owner,
 			    struct netlink_ext_ack *extack);
 int vmq_queue_free_locked(struct vmq_queue *q, enum vmq_owner owner,

@@ -123,8 +123,8 @@ int vmq_queue_allocate_locked(struct vmq_queue *q, enum vmq_owner owner,
 }
 EXPORT_SYMBOL_IF_KUNIT(vmq_queue_allocate_locked);
 
-static int vmq_queue_check_owner(struct vmq_queue *q, enum vmq_owner owner,
-				 struct netlink_ext_ack *extack)
+int vmq_queue_check_owner(struct vmq_queue *q, enum vmq_owner owner,
+			  struct netlink_ext_ack *extack)
 {
 	if (q->state == VMQ_QUEUE_UNDEFINED)
 		return vmq_refuse(q->dev, extack, -ENOENT,
@@ -133,8 +133,8 @@ static int vmq_queue_check_owner(struct vmq_queue *q, enum vmq_owner owner,
 		return 0;
 	if (q->owner == VMQ_OWNER_VSWITCH)
 		return vmq_refuse(q->dev, extack, -EADDRINUSE,
-				  "queue %u is held by port %s", q->id,
-				  q->vm_name);
+				  "queue %u is held by port %s, use ip link or bridge fdb on the port",
+				  q->id, q->vm_name);
 	return vmq_refuse(q->dev, extack, -EADDRINUSE,
 			  "queue %u belongs to the administrator", q->id);
 }

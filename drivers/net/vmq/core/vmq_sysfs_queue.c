@@ -31,21 +31,43 @@ static bool vmq_queue_exists(const struct vmq_queue *q)
 	static struct rx_queue_attribute vmq_attr_##_name =	\
 		__ATTR(_name, 0644, vmq_##_name##_show, vmq_##_name##_store)
 
-/*
- * Copy what was written, without its newline, into @text. -EINVAL when it does
- * not fit: no valid word is that long.
- */
-static int vmq_store_text(char *text, size_t size, const char *buf,
-			  size_t len)
+/* No valid word is longer than a name; one that is, reads as no word. */
+static void vmq_text_copy(char *text, const char *buf, size_t len)
 {
 	if (len && buf[len - 1] == '\n')
 		len--;
-	if (len >= size)
-		return -EINVAL;
+	if (len >= VMQ_NAME_LEN || memchr(buf, '\0', len))
+		len = 0;
 	memcpy(text, buf, len);
 	text[len] = '\0';
-	return 0;
 }
+
+static ssize_t vmq_text_store(struct netdev_rx_queue *rxq, const char *buf,
+			      size_t len,
+			      int (*write)(struct vmq_queue *q,
+					   const char *text))
+{
+	struct vmq_queue *q = vmq_queue_from_rx(rxq);
+	char text[VMQ_NAME_LEN];
+	int err;
+
+	vmq_text_copy(text, buf, len);
+	err = vmq_sysfs_begin_store(q->dev);
+	if (err)
+		return err;
+	err = write(q, text);
+	vmq_sysfs_end_store(q->dev);
+	return err ? err : len;
+}
+
+#define VMQ_QUEUE_TEXT_STORE(_name)					\
+	static ssize_t vmq_##_name##_store(struct netdev_rx_queue *rxq,	\
+					   const char *buf, size_t len)	\
+	{								\
+		return vmq_text_store(rxq, buf, len,			\
+				      vmq_##_name##_write);		\
+	}								\
+	VMQ_QUEUE_ATTR_RW(_name)
 
 static ssize_t vmq_state_show(struct netdev_rx_queue *rxq, char *buf)
 {
@@ -71,23 +93,7 @@ static int vmq_state_write(struct vmq_queue *q, const char *word)
 			  "state takes allocate, commit or free");
 }
 
-static ssize_t vmq_state_store(struct netdev_rx_queue *rxq, const char *buf,
-			       size_t len)
-{
-	struct vmq_queue *q = vmq_queue_from_rx(rxq);
-	char word[16];
-	int err;
-
-	err = vmq_sysfs_begin_store(q->dev);
-	if (err)
-		return err;
-	if (vmq_store_text(word, sizeof(word), buf, len))
-		strscpy(word, "", sizeof(word));
-	err = vmq_state_write(q, word);
-	vmq_sysfs_end_store(q->dev);
-	return err ? err : len;
-}
-VMQ_QUEUE_ATTR_RW(state);
+VMQ_QUEUE_TEXT_STORE(state);
 
 static ssize_t vmq_name_show(struct vmq_queue *q, const char *name, char *buf)
 {
@@ -111,17 +117,14 @@ static int vmq_queue_check_set(struct vmq_queue *q)
 	return 0;
 }
 
-static int vmq_name_write(struct vmq_queue *q, char *name, const char *buf,
-			  size_t len)
+static int vmq_name_write(struct vmq_queue *q, char *name, const char *text)
 {
-	char text[VMQ_NAME_LEN];
 	int err;
 
 	err = vmq_queue_check_set(q);
 	if (err)
 		return err;
-	if (vmq_store_text(text, sizeof(text), buf, len) ||
-	    !vmq_name_valid(text))
+	if (!vmq_name_valid(text))
 		return vmq_refuse(q->dev, NULL, -EINVAL,
 				  "a name has 1 to 63 printable characters");
 	spin_lock_bh(&q->dev->text_lock);
@@ -137,20 +140,11 @@ static ssize_t vmq_vm_name_show(struct netdev_rx_queue *rxq, char *buf)
 	return vmq_name_show(q, q->vm_name, buf);
 }
 
-static ssize_t vmq_vm_name_store(struct netdev_rx_queue *rxq, const char *buf,
-				 size_t len)
+static int vmq_vm_name_write(struct vmq_queue *q, const char *text)
 {
-	struct vmq_queue *q = vmq_queue_from_rx(rxq);
-	int err;
-
-	err = vmq_sysfs_begin_store(q->dev);
-	if (err)
-		return err;
-	err = vmq_name_write(q, q->vm_name, buf, len);
-	vmq_sysfs_end_store(q->dev);
-	return err ? err : len;
+	return vmq_name_write(q, q->vm_name, text);
 }
-VMQ_QUEUE_ATTR_RW(vm_name);
+VMQ_QUEUE_TEXT_STORE(vm_name);
 
 static ssize_t vmq_queue_name_show(struct netdev_rx_queue *rxq, char *buf)
 {
@@ -159,20 +153,11 @@ static ssize_t vmq_queue_name_show(struct netdev_rx_queue *rxq, char *buf)
 	return vmq_name_show(q, q->queue_name, buf);
 }
 
-static ssize_t vmq_queue_name_store(struct netdev_rx_queue *rxq,
-				    const char *buf, size_t len)
+static int vmq_queue_name_write(struct vmq_queue *q, const char *text)
 {
-	struct vmq_queue *q = vmq_queue_from_rx(rxq);
-	int err;
-
-	err = vmq_sysfs_begin_store(q->dev);
-	if (err)
-		return err;
-	err = vmq_name_write(q, q->queue_name, buf, len);
-	vmq_sysfs_end_store(q->dev);
-	return err ? err : len;
+	return vmq_name_write(q, q->queue_name, text);
 }
-VMQ_QUEUE_ATTR_RW(queue_name);
+VMQ_QUEUE_TEXT_STORE(queue_name);
 
 static ssize_t vmq_owner_show(struct netdev_rx_queue *rxq, char *buf)
 {
@@ -235,23 +220,7 @@ static int vmq_cpu_write(struct vmq_queue *q, const char *word)
 	return 0;
 }
 
-static ssize_t vmq_cpu_store(struct netdev_rx_queue *rxq, const char *buf,
-			     size_t len)
-{
-	struct vmq_queue *q = vmq_queue_from_rx(rxq);
-	char word[16];
-	int err;
-
-	err = vmq_sysfs_begin_store(q->dev);
-	if (err)
-		return err;
-	if (vmq_store_text(word, sizeof(word), buf, len))
-		strscpy(word, "", sizeof(word));
-	err = vmq_cpu_write(q, word);
-	vmq_sysfs_end_store(q->dev);
-	return err ? err : len;
-}
-VMQ_QUEUE_ATTR_RW(cpu);
+VMQ_QUEUE_TEXT_STORE(cpu);
 
 static ssize_t vmq_cpu_effective_show(struct netdev_rx_queue *rxq, char *buf)
 {
