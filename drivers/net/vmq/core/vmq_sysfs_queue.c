@@ -144,6 +144,7 @@ static int vmq_vm_name_write(struct vmq_queue *q, const char *text)
 {
 	return vmq_name_write(q, q->vm_name, text);
 }
+
 VMQ_QUEUE_TEXT_STORE(vm_name);
 
 static ssize_t vmq_queue_name_show(struct netdev_rx_queue *rxq, char *buf)
@@ -157,6 +158,7 @@ static int vmq_queue_name_write(struct vmq_queue *q, const char *text)
 {
 	return vmq_name_write(q, q->queue_name, text);
 }
+
 VMQ_QUEUE_TEXT_STORE(queue_name);
 
 static ssize_t vmq_owner_show(struct netdev_rx_queue *rxq, char *buf)
