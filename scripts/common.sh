@@ -45,6 +45,21 @@ cache_dir() {
 	echo "${XDG_CACHE_HOME:-$(user_home)/.cache}/vmq"
 }
 
+# Will KUnit be part of "make test"? It is in the debug kernel alone, whatever
+# KERNEL says. T is a piece of a name: of the file's, or of a case's or suite's.
+kunit_runs() {
+	local dir=tests/kunit names
+
+	case ${SUITE-} in
+	"" | kunit) ;;
+	*) return 1 ;;
+	esac
+	names=$(cd "$top" && echo "$dir"/test_*.py &&
+		grep -hoE '^def test_\w+|KUNIT_CASE\w*\(\w+|\.name = "\w+"' \
+			"$dir"/test_*.py "$dir"/*_test.c)
+	grep -qiF -e "${T-}" <<<"$names"
+}
+
 # Take the lock of a piece of the cache for the rest of this process.
 # lock NAME: fd 9 stays open; the kernel drops it when the process ends.
 lock() {
