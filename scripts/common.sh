@@ -45,6 +45,14 @@ cache_dir() {
 	echo "${XDG_CACHE_HOME:-$(user_home)/.cache}/vmq"
 }
 
+# To be called before anything is made in the cache.
+need_cache() {
+	mkdir -p "$cache" 2>/dev/null || :
+	[ -w "$cache" ] ||
+		die 2 "cannot write to $cache, where kernels and builds are" \
+		    "kept: set XDG_CACHE_HOME to a directory that can be written"
+}
+
 # Will KUnit be part of "make test"? It is in the debug kernel alone, whatever
 # KERNEL says. T is a piece of a name: of the file's, or of a case's or suite's.
 kunit_runs() {
@@ -65,6 +73,7 @@ kunit_runs() {
 lock() {
 	local seconds=0
 
+	need_cache
 	mkdir -p "$cache/locks"
 	exec 9>"$cache/locks/$1"
 	until flock -w 25 9; do
