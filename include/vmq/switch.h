@@ -17,6 +17,16 @@ struct vmq_dev;
 struct vmq_switch;
 
 /**
+ * enum vmq_freed - what came back that a port may have waited for
+ * @VMQ_FREED_QUEUE: a queue is undefined again
+ * @VMQ_FREED_FILTER: the NIC can hold one more address
+ */
+enum vmq_freed {
+	VMQ_FREED_QUEUE,
+	VMQ_FREED_FILTER,
+};
+
+/**
  * struct vmq_switch_ops - what a vswitch does with frames no queue claimed
  * @receive: frames of the default queue, and frames of other queues that their
  *	filters did not claim. @batch as for vmq_queue_receive(); takes off the
@@ -25,11 +35,17 @@ struct vmq_switch;
  * @uplink_xmit: a frame that the host sends; true when it is consumed (it was
  *	for a local port). Broadcast is cloned and left. BH off, the uplink's tx
  *	queue lock held: deliver with netif_rx(), never transmit. RCU read side.
+ * @tx_wake: room in the default queue's transmit ring again. Softirq, RCU read
+ *	side.
+ * @freed: something came back. The device's lock is held: look at the device
+ *	later, from elsewhere. RCU read side.
  */
 struct vmq_switch_ops {
 	void (*receive)(struct vmq_switch *sw, struct napi_struct *napi,
 			struct list_head *batch);
 	bool (*uplink_xmit)(struct vmq_switch *sw, struct sk_buff *skb);
+	void (*tx_wake)(struct vmq_switch *sw);
+	void (*freed)(struct vmq_switch *sw, enum vmq_freed what);
 };
 
 /**
@@ -103,6 +119,16 @@ int vmq_switch_attach(struct vmq_dev *dev, struct vmq_switch *sw);
 void vmq_switch_detach(struct vmq_dev *dev, struct vmq_switch *sw);
 
 /**
+ * vmq_queue_available - is there a queue that could be allocated?
+ * @dev: the device
+ *
+ * Asks without a refusal being told. Context: rtnl held.
+ *
+ * Return: true while a queue is undefined.
+ */
+bool vmq_queue_available(struct vmq_dev *dev);
+
+/**
  * vmq_queue_allocate - take the lowest undefined queue
  * @dev: the device
  * @vm_name: 1 .. 63 printable characters
@@ -152,6 +178,19 @@ void vmq_queue_set_consumer(struct vmq_dev *dev, u16 id,
 			    struct vmq_consumer *c);
 
 /**
+ * vmq_filter_check - would the device refuse this match on any queue?
+ * @dev: the device
+ * @m: what to match
+ * @extack: reason of a refusal
+ *
+ * Context: rtnl held.
+ *
+ * Return: 0, or -EEXIST, -EADDRINUSE, -EINVAL, -EOPNOTSUPP.
+ */
+int vmq_filter_check(struct vmq_dev *dev, const struct vmq_match *m,
+		     struct netlink_ext_ack *extack);
+
+/**
  * vmq_filter_add - claim frames for a queue
  * @dev: the device
  * @id: the queue; 0 claims the match in software only
@@ -189,8 +228,8 @@ int vmq_filter_del(struct vmq_dev *dev, u32 fid);
  * Loses, doubles and reorders nothing. All or none is moved.
  * Context: rtnl held, sleeps.
  *
- * Return: 0, -ENOSPC, -ENOENT or -EINVAL; moving
- * to the default queue cannot fail.
+ * Return: 0, -ENOSPC, -EOPNOTSUPP, -ENOENT, -EINVAL or -ENOMEM; a move to the
+ * default queue can fail for lack of memory only.
  */
 int vmq_filter_move(struct vmq_dev *dev, const u32 *fids, unsigned int n,
 		    u16 to, struct netlink_ext_ack *extack);

@@ -65,6 +65,26 @@ enum vmq_owner {
 	VMQ_OWNER_VSWITCH,
 };
 
+struct netlink_ext_ack;
+struct vmq_dev;
+
+/**
+ * vmq_refuse - tell why a request is refused
+ * @dev: the device that it is about
+ * @extack: where the requester looks for the reason; NULL for one who cannot be
+ *	answered in words, then the kernel log gets it, rate limited
+ * @err: negative errno
+ * @fmt: the reason, in the words of the user, without newline
+ *
+ * The uplink's vmq/last_error shows the reason in any case. Context: any, but
+ * for hard interrupts.
+ *
+ * Return: @err.
+ */
+__printf(4, 5)
+int vmq_refuse(struct vmq_dev *dev, struct netlink_ext_ack *extack, int err,
+	       const char *fmt, ...);
+
 /**
  * vmq_match_key - a match as one integer
  * @m: the match

@@ -100,9 +100,21 @@ static bool fake_switch_uplink_xmit(struct vmq_switch *sw, struct sk_buff *skb)
 	return false;
 }
 
+static void fake_switch_tx_wake(struct vmq_switch *sw)
+{
+	container_of(sw, struct fake_nic, sw)->switch_wakes++;
+}
+
+static void fake_switch_freed(struct vmq_switch *sw, enum vmq_freed what)
+{
+	container_of(sw, struct fake_nic, sw)->freed[what]++;
+}
+
 static const struct vmq_switch_ops fake_switch_ops = {
 	.receive	= fake_switch_receive,
 	.uplink_xmit	= fake_switch_uplink_xmit,
+	.tx_wake	= fake_switch_tx_wake,
+	.freed		= fake_switch_freed,
 };
 
 /* Frames: wire, routing, rings, polls */

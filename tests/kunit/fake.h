@@ -95,6 +95,8 @@ struct fake_nic {
 
 	struct vmq_switch sw;
 	unsigned int uplink_xmits;
+	unsigned int switch_wakes;
+	unsigned int freed[VMQ_FREED_FILTER + 1];
 	struct fake_stream streams[FAKE_STREAMS];
 	unsigned int nr_streams;
 	/* Frames arrive and polls happen while the core is at work. */

@@ -154,6 +154,11 @@ static void vmq_life_test_callbacks(struct kunit *test)
 	vmq_queue_tx_wake(&f->dev.queues[1]);
 	local_bh_enable();
 	KUNIT_EXPECT_EQ(test, f->queues[1].wakes, 1);
+	KUNIT_EXPECT_EQ(test, f->switch_wakes, 0);
+	local_bh_disable();
+	vmq_queue_tx_wake(&f->dev.queues[0]);
+	local_bh_enable();
+	KUNIT_EXPECT_EQ(test, f->switch_wakes, 1);
 
 	fake_match(&m, 0x55, 0);
 	skb = fake_skb(f, &m, &m, sizeof(m));
@@ -163,6 +168,25 @@ static void vmq_life_test_callbacks(struct kunit *test)
 	local_bh_enable();
 	KUNIT_EXPECT_EQ(test, f->uplink_xmits, 1);
 	kfree_skb(skb);
+}
+
+/* The switch is told what its ports may have waited for, and nothing else. */
+static void vmq_life_test_freed(struct kunit *test)
+{
+	struct fake_nic *f = test->priv;
+
+	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
+	KUNIT_ASSERT_EQ(test, fake_make_running(f, ADMIN, 0x11), 1);
+	KUNIT_ASSERT_EQ(test, fake_add(f, ADMIN, 1, 0x11, 100), 2);
+	KUNIT_EXPECT_EQ(test, f->freed[VMQ_FREED_QUEUE], 0);
+	KUNIT_EXPECT_EQ(test, fake_del(f, ADMIN, 1), 0);
+	KUNIT_EXPECT_EQ(test, f->freed[VMQ_FREED_FILTER], 0);
+	KUNIT_EXPECT_EQ(test, fake_del(f, ADMIN, 2), 0);
+	KUNIT_EXPECT_EQ(test, f->freed[VMQ_FREED_FILTER], 1);
+	KUNIT_EXPECT_EQ(test, f->freed[VMQ_FREED_QUEUE], 0);
+	KUNIT_EXPECT_EQ(test, fake_free(f, 1), 0);
+	KUNIT_EXPECT_EQ(test, f->freed[VMQ_FREED_QUEUE], 1);
+	KUNIT_EXPECT_EQ(test, f->freed[VMQ_FREED_FILTER], 1);
 }
 
 /* One device after another: the last one leaves nothing in the way. */
@@ -187,6 +211,7 @@ static struct kunit_case vmq_life_test_cases[] = {
 	KUNIT_CASE(vmq_life_test_xmit),
 	KUNIT_CASE(vmq_life_test_drain),
 	KUNIT_CASE(vmq_life_test_callbacks),
+	KUNIT_CASE(vmq_life_test_freed),
 	KUNIT_CASE(vmq_life_test_again),
 	{}
 };

@@ -94,9 +94,19 @@ static bool rx_sw_uplink_xmit(struct vmq_switch *sw, struct sk_buff *skb)
 	return false;
 }
 
+static void rx_sw_tx_wake(struct vmq_switch *sw)
+{
+}
+
+static void rx_sw_freed(struct vmq_switch *sw, enum vmq_freed what)
+{
+}
+
 static const struct vmq_switch_ops rx_sw_ops = {
 	.receive	= rx_sw_receive,
 	.uplink_xmit	= rx_sw_uplink_xmit,
+	.tx_wake	= rx_sw_tx_wake,
+	.freed		= rx_sw_freed,
 };
 
 static void rx_set_consumer(struct rx_test *t, u16 id, bool on)

@@ -62,6 +62,27 @@ def test_users_root_changes_no_policy(host):
     wait_for("the port goes with its namespace", lambda: h.state(n) == "undefined")
 
 
+def test_bond_of_a_user_claims_no_address(host):
+    """A bond that a user's root has fail over wants to give the port a foreign address: the kernel's worker may not."""
+    h, g = host, host.g
+    h.port("vm1", A)
+    n = h.port_queue("vm1")
+    with users_namespace(g, "tenant") as enter:
+        g.run("modprobe bonding; modprobe dummy; ip link set vm1 netns tenant")
+        script = (
+            f"ip link add dummy0 address {C} type dummy && "
+            "ip link add bond0 type bond mode active-backup fail_over_mac follow miimon 100 && "
+            "ip link set dummy0 master bond0 && ip link set vm1 master bond0 && "
+            "ip link set bond0 up && ip link set dummy0 up && ip link set vm1 up && sleep 1 && "
+            "ip link set dummy0 carrier off && sleep 2 && ip -br link && cat /proc/net/bonding/bond0"
+        )
+        text = g.out(f"{enter} bash -c {shlex.quote(script)}")
+        say("active slave: " + text.partition("Currently Active Slave: ")[2].partition("\n")[0])
+        assert "Currently Active Slave: vm1" in text, "the bond did not fail over, nothing was tried"
+        assert g.out("ip netns exec tenant cat /sys/class/net/vm1/address") == A
+        assert A in h.queue(n)["filters"] and C not in h.queue(n)["filters"]
+
+
 def attack_files(h, enter):
     """Every writable file of the uplink, open to all as far as file modes go."""
     pattern = f"{h.vmq}/ {' '.join(h.rxq(q) + '/' for q in range(8))}"
@@ -93,7 +114,11 @@ def attack_port_files(h, enter):
     )
     out = h.g.out(f"{enter} bash -c {shlex.quote(script)}")
     say(f"the port's files, as its root: {' '.join(out.split())}")
-    assert "queue" in out and "reason" in out and "WRITTEN" not in out
+    assert "queue" in out and "exclusive" in out and "WRITTEN" not in out
+    # What the others of the uplink do is not shown.
+    script = "mount -t sysfs none /mnt && cd /mnt/class/net/vm1/vmq && grep . lookups reflected 2>&1; cat rx_queue_packets"
+    out = h.g.out(f"{enter} bash -c {shlex.quote(script)}")
+    assert out.count("Operation not permitted") == 2 and out.splitlines()[-1].isdigit(), out
 
 
 def attack_netlink(h, enter):

@@ -15,6 +15,7 @@ from tests.e2e.link.lib import (
     say,
     tool,
     vm_mac,
+    wait_for,
 )
 from tests.vm import topology
 from tests.vm.wire import eth, parse
@@ -70,11 +71,26 @@ def test_allocate_all(host):
     h.port("vm1", A)
     assert h.port_queue("vm1") is None
     assert h.port_file("vm1", "reason") == "no free queue"
+    exclusive = "/sys/class/net/vm1/vmq/exclusive"
+    with h.unchanged():
+        error, said = h.write([[exclusive, "1"]])[0]
+        say(f"exclusive: {error}, {said}")
+        assert error == "ENOSPC" and "vm1" in said and "no free queue" in said
+        assert h.put(exclusive, "maybe") == "EINVAL"
+    assert h.read(exclusive) == "0"
     # It works all the same, by the default queue.
     with h.taps("vm1") as t:
         h.send(A, range(50))
         t.wait(50)
     assert t.serials("vm1") == list(range(50))
+    # A queue that the administrator gives back is the waiting port's.
+    h.must([h.rxq(3, "state"), "free"])
+    wait_for("vm1 has the queue", lambda: h.port_queue("vm1") == 3, 10)
+    assert h.port_file("vm1", "reason") == ""
+    h.must([exclusive, "1"])
+    assert h.read(exclusive) == "1"
+    h.must([exclusive, "0"])
+    assert h.read(exclusive) == "0" and h.port_queue("vm1") == 3
 
 
 @pytest.mark.scenario("A2")
@@ -189,7 +205,7 @@ def test_vlan_filter(host):
     h = host
     h.port("vm1", A, (B, 7))
     n = h.port_queue("vm1")
-    assert f"{B} vlan 7 vswitch" in h.queue(n)["filters"]
+    assert f"{B} 7 vswitch" in h.queue(n)["filters"]
     assert "rx-vlan-offload: on" in h.g.out(f"ethtool -k {h.dev}")
     with h.taps("vm1", h.dev) as t:
         sent = send_tagged(h, B, [7, None, 0], 40)

@@ -73,6 +73,23 @@ def test_macvtap(host):
     assert by_queue == N
 
 
+def test_port_and_macvtap_end_together(host):
+    """A port and the macvtap that changed its address are deleted in one request, the port first."""
+    h, g = host, host.g
+    h.port("vm1", A)
+    q = h.port_queue("vm1")
+    g.run(
+        "modprobe macvtap && ip link add link vm1 name vm1tap type macvtap mode passthru"
+        f" && ip link set vm1tap address {C} && ip link set vm1 group 5 && ip link set vm1tap group 5"
+    )
+    assert h.read("/sys/class/net/vm1/address") == C
+    g.run("ip link del group 5")
+    assert g.run("ip link show vm1; ip link show vm1tap", check=False).stdout == ""
+    wait_for("the queue is free", lambda: h.state(q) == "undefined")
+    h.port("vm1", C)
+    assert h.port_queue("vm1") == q
+
+
 def test_bridge_behind_port(hub):
     """Machines behind a bridge on a port are reached by the entries of that port, and only by them."""
     h, g = hub, hub.g

@@ -9,6 +9,12 @@ from tests.vm.wire import parse
 A, B, C = vm_mac(1), vm_mac(2), vm_mac(3)
 GROUP = "01:00:5e:01:02:03"
 STRANGER = "52:54:00:00:66:01"
+PAUSE = b"\x88\x08"
+# Sends one frame, given in hexadecimal digits.
+RAW = (
+    "/usr/bin/python3 -c 'import socket, sys; s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW);"
+    " s.bind((sys.argv[1], 0)); s.send(bytes.fromhex(sys.argv[2]))'"
+)
 N = 20
 
 
@@ -184,6 +190,25 @@ def test_extra_addresses(host):
         assert not t.frames and on_wire(out) == list(range(400, 400 + N))
     finally:
         h.g.run(f"bridge fdb del {STRANGER} dev {h.dev} self")
+
+
+def test_link_local_stays(host):
+    """What only the two ends of a wire may say, such as PAUSE, leaves no port; other groups do."""
+    h = host
+    h.ports([A, B])
+    group = "01:80:c2:00:00:10"
+    with watching(h, "vm2") as (t, out), h.wire.capture(lambda f: f[12:14] == PAUSE) as paused:
+        for n, dst in enumerate(("01:80:c2:00:00:00", "01:80:c2:00:00:01", "01:80:c2:00:00:0e")):
+            send_from(h, "vm1", dst, A, list(range(100 * n, 100 * n + N)))
+        send_from(h, "vm1", group, A, list(range(900, 900 + N)))
+        for dst in ("01:80:c2:00:00:01", OUTSIDE):
+            frame = (dst + A).replace(":", "") + PAUSE.hex() + "0001ffff" + "00" * 42
+            h.g.run(f"{RAW} vm1 {frame}")
+        fence(h, out, "vm1", A)
+    assert t.serials("vm2") == list(range(900, 900 + N))
+    assert on_wire(out) == list(range(900, 900 + N))
+    assert not paused
+    assert int(h.read("/sys/class/net/vm1/statistics/tx_dropped")) == 3 * N + 2
 
 
 def test_full_ring_waits(host):

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* One way to say no: errno, reason to the user, and a trace of it in sysfs. */
+#include <linux/export.h>
 #include <linux/ratelimit.h>
 #include "vmq_priv.h"
 
-/*
- * Tell why a request is refused: through netlink where it came from there,
- * else in the kernel log, and in vmq/last_error always. Returns @err.
- */
 int vmq_refuse(struct vmq_dev *dev, struct netlink_ext_ack *extack, int err,
 	       const char *fmt, ...)
 {
@@ -28,3 +25,4 @@ int vmq_refuse(struct vmq_dev *dev, struct netlink_ext_ack *extack, int err,
 		netdev_err(dev->uplink, "%s (%d)\n", text, err);
 	return err;
 }
+EXPORT_SYMBOL_GPL(vmq_refuse);

@@ -75,8 +75,8 @@ struct vmq_filter *vmq_filter_find_rcu(const struct vmq_dev *dev,
 	return rhashtable_lookup(dev->filters, m, vmq_filter_params);
 }
 
-static struct vmq_filter *vmq_filter_find_locked(struct vmq_dev *dev,
-						 const struct vmq_match *m)
+struct vmq_filter *vmq_filter_find_locked(struct vmq_dev *dev,
+					  const struct vmq_match *m)
 {
 	lockdep_assert_held(&dev->lock);
 	return rhashtable_lookup_fast(dev->filters, m, vmq_filter_params);
@@ -218,8 +218,10 @@ static void vmq_move_write(struct vmq_move *mv, unsigned int i)
 	}
 	if (f->slot >= 0 && f->slot != new) {
 		WRITE_ONCE(slots[f->slot].users, slots[f->slot].users - 1);
-		if (!slots[f->slot].users)
+		if (!slots[f->slot].users) {
 			vmq_slot_write(mv->dev, f->slot);
+			vmq_switch_tell(mv->dev, VMQ_FREED_FILTER);
+		}
 	}
 	f->slot = new;
 }
@@ -342,13 +344,15 @@ static int vmq_filter_insert(struct vmq_dev *dev, struct vmq_filter *f,
 
 	mv = vmq_move_create(dev, &f, 1, 0, to);
 	if (!mv)
-		goto no_memory;
+		return vmq_refuse(dev, extack, err, "no memory for a filter");
 	err = vmq_move_prepare(mv, extack);
 	if (err)
 		goto free_move;
 	err = rhashtable_insert_fast(dev->filters, &f->node, vmq_filter_params);
-	if (err)
+	if (err) {
+		vmq_refuse(dev, extack, err, "no memory for a filter");
 		goto unclaim_slots;
+	}
 
 	/* From here on nothing fails: the NIC is written last. */
 	rcu_assign_pointer(dev->filter_ids[f->id], f);
@@ -359,9 +363,6 @@ static int vmq_filter_insert(struct vmq_dev *dev, struct vmq_filter *f,
 
 unclaim_slots:
 	vmq_move_unclaim_slots(mv, 1);
-	kfree(mv);
-no_memory:
-	return vmq_refuse(dev, extack, err, "no memory for a filter");
 free_move:
 	kfree(mv);
 	return err;
@@ -501,6 +502,19 @@ void vmq_filter_park_locked(struct vmq_queue *q)
 		vmq_filter_account(q, -1);
 	}
 }
+
+int vmq_filter_check(struct vmq_dev *dev, const struct vmq_match *m,
+		     struct netlink_ext_ack *extack)
+{
+	int err;
+
+	ASSERT_RTNL();
+	mutex_lock(&dev->lock);
+	err = vmq_filter_check_match(dev, m, extack);
+	mutex_unlock(&dev->lock);
+	return err;
+}
+EXPORT_SYMBOL_GPL(vmq_filter_check);
 
 int vmq_filter_add(struct vmq_dev *dev, u16 id, const struct vmq_match *m,
 		   struct netlink_ext_ack *extack)

@@ -78,14 +78,14 @@ int vmq_match_parse(const char *buf, struct vmq_match *m)
 }
 EXPORT_SYMBOL_IF_KUNIT(vmq_match_parse);
 
-/* The words that vmq_match_parse() takes. Returns their length. */
+/* The columns MAC and VLAN of a list of filters. Returns their length. */
 int vmq_match_format(char *buf, size_t size, const struct vmq_match *m)
 {
 	if (m->vlan == VMQ_VLAN_ANY)
 		return scnprintf(buf, size, "%pM any", m->addr);
 	if (m->vlan == VMQ_VLAN_UNTAGGED)
 		return scnprintf(buf, size, "%pM untagged", m->addr);
-	return scnprintf(buf, size, "%pM vlan %u", m->addr, m->vlan);
+	return scnprintf(buf, size, "%pM %u", m->addr, m->vlan);
 }
 EXPORT_SYMBOL_IF_KUNIT(vmq_match_format);
 

@@ -73,11 +73,6 @@ void vmq_placement_lock_irq(struct vmq_queue *q);
 void vmq_placement_unlock_irq(struct vmq_queue *q);
 int vmq_placement_effective(const struct vmq_queue *q);
 
-/* vmq_error.c */
-__printf(4, 5)
-int vmq_refuse(struct vmq_dev *dev, struct netlink_ext_ack *extack, int err,
-	       const char *fmt, ...);
-
 /* vmq_queue.c: all with vmq_dev.lock held */
 int vmq_queue_allocate_locked(struct vmq_queue *q, enum vmq_owner owner,
 			      const char *vm_name,
@@ -93,6 +88,7 @@ int vmq_queue_event(struct vmq_queue *q, enum vmq_queue_event event);
 int vmq_queue_up(struct vmq_queue *q);
 void vmq_queue_down(struct vmq_queue *q);
 void vmq_queue_run_dry(struct vmq_queue *q);
+void vmq_switch_tell(struct vmq_dev *dev, enum vmq_freed what);
 void vmq_queue_freeing_work(struct work_struct *work);
 void vmq_queue_finish_freeing(struct vmq_dev *dev);
 
@@ -101,6 +97,8 @@ int vmq_filter_table_init(struct vmq_dev *dev);
 void vmq_filter_table_fini(struct vmq_dev *dev);
 struct vmq_filter *vmq_filter_find_rcu(const struct vmq_dev *dev,
 				       const struct vmq_match *m);
+struct vmq_filter *vmq_filter_find_locked(struct vmq_dev *dev,
+					  const struct vmq_match *m);
 struct vmq_filter *vmq_filter_by_id(struct vmq_dev *dev, u32 id);
 int vmq_filter_check_match(struct vmq_dev *dev, const struct vmq_match *m,
 			   struct netlink_ext_ack *extack);

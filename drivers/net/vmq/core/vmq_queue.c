@@ -123,6 +123,16 @@ int vmq_queue_allocate_locked(struct vmq_queue *q, enum vmq_owner owner,
 }
 EXPORT_SYMBOL_IF_KUNIT(vmq_queue_allocate_locked);
 
+/* The VM's name may be changed, and may be another than its port's. */
+static const char *vmq_queue_port_name(const struct vmq_queue *q)
+{
+	struct vmq_consumer *c;
+
+	c = rcu_dereference_protected(q->consumer,
+				      lockdep_is_held(&q->dev->lock));
+	return c ? netdev_name(c->dev) : q->vm_name;
+}
+
 int vmq_queue_check_owner(struct vmq_queue *q, enum vmq_owner owner,
 			  struct netlink_ext_ack *extack)
 {
@@ -133,10 +143,23 @@ int vmq_queue_check_owner(struct vmq_queue *q, enum vmq_owner owner,
 		return 0;
 	if (q->owner == VMQ_OWNER_VSWITCH)
 		return vmq_refuse(q->dev, extack, -EADDRINUSE,
-				  "queue %u is held by port %s, use ip link or bridge fdb on the port",
-				  q->id, q->vm_name);
+				  "queue %u is held by port %s, use ip link or bridge fdb on it",
+				  q->id, vmq_queue_port_name(q));
 	return vmq_refuse(q->dev, extack, -EADDRINUSE,
 			  "queue %u belongs to the administrator", q->id);
+}
+
+static const char *vmq_queue_up_reason(int err)
+{
+	switch (err) {
+	case -ENOMEM:
+		return "no memory";
+	case -ENODEV:
+		return "the NIC does not answer";
+	case -ETIMEDOUT:
+		return "its ring does not come up";
+	}
+	return "no interrupt";
 }
 
 int vmq_queue_commit_locked(struct vmq_queue *q, enum vmq_owner owner,
@@ -158,8 +181,8 @@ int vmq_queue_commit_locked(struct vmq_queue *q, enum vmq_owner owner,
 		err = vmq_queue_up(q);
 		if (err)
 			return vmq_refuse(dev, extack, err,
-					  "no memory or interrupt for queue %u",
-					  q->id);
+					  "queue %u cannot be started: %s",
+					  q->id, vmq_queue_up_reason(err));
 	}
 
 	vmq_queue_event(q, VMQ_EVENT_COMMIT);
@@ -184,6 +207,7 @@ static void vmq_queue_returned(struct vmq_queue *q)
 		q->dev->ops->queue_free(q->dev, q->id);
 	q->rings = false;
 	vmq_queue_event(q, VMQ_EVENT_RETURNED);
+	vmq_switch_tell(q->dev, VMQ_FREED_QUEUE);
 }
 
 static bool vmq_queue_try_return(struct vmq_queue *q)
@@ -260,6 +284,18 @@ void vmq_queue_finish_freeing(struct vmq_dev *dev)
 		if (dev->queues[i].state == VMQ_QUEUE_FREEING)
 			vmq_queue_returned(&dev->queues[i]);
 }
+
+bool vmq_queue_available(struct vmq_dev *dev)
+{
+	bool available;
+
+	ASSERT_RTNL();
+	mutex_lock(&dev->lock);
+	available = vmq_queue_first_undefined(dev);
+	mutex_unlock(&dev->lock);
+	return available;
+}
+EXPORT_SYMBOL_GPL(vmq_queue_available);
 
 int vmq_queue_allocate(struct vmq_dev *dev, const char *vm_name,
 		       struct netlink_ext_ack *extack)

@@ -183,3 +183,14 @@ void vmq_switch_detach(struct vmq_dev *dev, struct vmq_switch *sw)
 	synchronize_net();
 }
 EXPORT_SYMBOL_GPL(vmq_switch_detach);
+
+void vmq_switch_tell(struct vmq_dev *dev, enum vmq_freed what)
+{
+	struct vmq_switch *sw;
+
+	rcu_read_lock();
+	sw = rcu_dereference(dev->sw);
+	if (sw)
+		sw->ops->freed(sw, what);
+	rcu_read_unlock();
+}

@@ -279,39 +279,44 @@ static ssize_t vmq_filter_add_store(struct netdev_rx_queue *rxq,
 }
 VMQ_QUEUE_ATTR_WO(filter_add);
 
-/* The id of the filter that a user's words mean, on this queue; or 0. */
-static u32 vmq_filter_from_text(struct vmq_queue *q, const char *text)
+/*
+ * The id of the filter that a user's words mean, on this queue; 0 when there is
+ * none, or -EINVAL when the words mean no filter.
+ */
+static int vmq_filter_from_text(struct vmq_queue *q, const char *text)
 {
-	struct vmq_filter *f = NULL;
+	struct vmq_filter *f;
 	struct vmq_match m;
 	u32 id = 0;
 
-	rcu_read_lock();
-	if (!vmq_match_parse(text, &m))
-		f = vmq_filter_find_rcu(q->dev, &m);
-	else if (!kstrtou32(text, 10, &id))
+	if (vmq_match_parse(text, &m)) {
+		if (kstrtou32(text, 10, &id))
+			return -EINVAL;
 		f = vmq_filter_by_id(q->dev, id);
-	id = f && f->queue == q->id ? f->id : 0;
-	rcu_read_unlock();
-	return id;
+	} else {
+		f = vmq_filter_find_locked(q->dev, &m);
+	}
+	return f && f->queue == q->id ? f->id : 0;
 }
 
 static ssize_t vmq_filter_del_store(struct netdev_rx_queue *rxq,
 				    const char *buf, size_t len)
 {
 	struct vmq_queue *q = vmq_queue_from_rx(rxq);
-	u32 id;
-	int err;
+	int id, err;
 
 	err = vmq_sysfs_begin_store(q->dev);
 	if (err)
 		return err;
 	id = vmq_filter_from_text(q, buf);
-	if (id)
+	if (id > 0)
 		err = vmq_filter_del_locked(q->dev, id, VMQ_OWNER_ADMIN, NULL);
-	else
+	else if (!id)
 		err = vmq_refuse(q->dev, NULL, -ENOENT,
 				 "queue %u has no such filter", q->id);
+	else
+		err = vmq_refuse(q->dev, NULL, id,
+				 "filter_del takes an id, MAC, MAC untagged or MAC vlan 1..4094");
 	vmq_sysfs_end_store(q->dev);
 	return err ? err : len;
 }

@@ -78,11 +78,15 @@ EXPORT_SYMBOL_GPL(vmq_queue_tx_drain);
 void vmq_queue_tx_wake(struct vmq_queue *q)
 {
 	struct vmq_consumer *c;
+	struct vmq_switch *sw;
 
 	rcu_read_lock();
 	c = rcu_dereference(q->consumer);
+	sw = rcu_dereference(q->dev->sw);
 	if (c)
 		c->ops->tx_wake(c);
+	else if (!q->id && sw)
+		sw->ops->tx_wake(sw);
 	rcu_read_unlock();
 }
 EXPORT_SYMBOL_GPL(vmq_queue_tx_wake);

@@ -35,6 +35,9 @@ struct page_pool;
 #define IGBQ_RX_USECS_DEFAULT	20
 #define IGBQ_RX_USECS_MAX	8191
 
+/* Software makes TCP segments that are smaller; no peer asks for them. */
+#define IGBQ_TSO_MSS_MIN	256
+
 /*
  * One page a buffer: headroom for XDP, what the NIC fills, and the skb's shared
  * info, which needs at most a quarter of a page. The NIC counts in kilobytes.

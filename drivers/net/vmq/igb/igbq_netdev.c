@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The uplink's net_device: bring-up, and what the stack asks of it. */
 #include <linux/etherdevice.h>
+#include <linux/ip.h>
 #include <linux/if_vlan.h>
 #include <linux/pci.h>
 #include <linux/rtnetlink.h>
@@ -102,12 +103,19 @@ static netdev_features_t igbq_netdev_features_check(struct sk_buff *skb,
 	int mac_len = skb_network_offset(skb);
 	int ip_len;
 
+	/*
+	 * A VM may ask for segments so small that one frame becomes thousands:
+	 * what it has in its ring would keep the wire for seconds.
+	 */
+	if (skb_is_gso(skb) && skb_shinfo(skb)->gso_size < IGBQ_TSO_MSS_MIN)
+		features &= ~NETIF_F_GSO_MASK;
 	if (skb->ip_summed != CHECKSUM_PARTIAL)
 		return vlan_features_check(skb, features);
 
 	/* The context descriptor cannot say more. */
 	ip_len = skb_checksum_start_offset(skb) - mac_len;
-	if (unlikely(mac_len > IGBQ_TXD_MACLEN_MAX ||
+	if (unlikely(mac_len < ETH_HLEN || mac_len > IGBQ_TXD_MACLEN_MAX ||
+		     ip_len < (int)sizeof(struct iphdr) ||
 		     ip_len > IGBQ_TXD_IPLEN_MAX))
 		features &= ~(NETIF_F_CSUM_MASK | NETIF_F_SCTP_CRC |
 			      NETIF_F_ALL_TSO);

@@ -100,6 +100,20 @@ static int igbq_mdic(struct igbq_nic *nic, u32 op, u32 reg, u16 data)
 }
 
 /*
+ * The MAC does no flow control, and the partner must not be told otherwise: a
+ * PAUSE frame from any VM would then silence the link for all.
+ */
+static int igbq_phy_refuse_pause(struct igbq_nic *nic)
+{
+	int adv = igbq_mdic(nic, IGBQ_MDIC_OP_READ, MII_ADVERTISE, 0);
+
+	if (adv < 0)
+		return adv;
+	adv &= ~(ADVERTISE_PAUSE_CAP | ADVERTISE_PAUSE_ASYM);
+	return igbq_mdic(nic, IGBQ_MDIC_OP_WRITE, MII_ADVERTISE, adv);
+}
+
+/*
  * A reset of the port drops the link; only this brings it back everywhere
  * (CTRL.SLU is not enough on an emulated part).
  */
@@ -111,11 +125,15 @@ static int igbq_phy_restart(struct igbq_nic *nic)
 	if (err)
 		return err;
 
+	bmcr = igbq_phy_refuse_pause(nic);
+	if (bmcr < 0)
+		goto unlock;
 	bmcr = igbq_mdic(nic, IGBQ_MDIC_OP_READ, MII_BMCR, 0);
 	if (bmcr >= 0)
 		bmcr = igbq_mdic(nic, IGBQ_MDIC_OP_WRITE, MII_BMCR,
 				 (bmcr & ~(BMCR_PDOWN | BMCR_ISOLATE)) |
 				 BMCR_ANENABLE | BMCR_ANRESTART);
+unlock:
 	igbq_phy_unlock(nic);
 	return bmcr < 0 ? bmcr : 0;
 }

@@ -32,9 +32,16 @@ static void igbq_rx_count_drop(struct igbq_queue *q)
 	u64_stats_update_end(&stats->syncp);
 }
 
-/* A full ring has one descriptor less: tail at head would mean empty. */
-static bool igbq_rx_refill(struct igbq_rx_ring *rx, gfp_t gfp)
+/*
+ * A full ring has one descriptor less: tail at head would mean empty.
+ *
+ * Never GFP_KERNEL, not even where sleeping is fine: when memory is short the
+ * page pool's DMA index of 6.12 would sleep with BH off.
+ */
+static bool igbq_rx_refill(struct igbq_rx_ring *rx)
 {
+	const gfp_t gfp = GFP_ATOMIC | __GFP_NOWARN;
+
 	while (rx->posted - rx->cleaned < rx->mem.count - 1) {
 		struct page *page = page_pool_alloc_pages(rx->pool, gfp);
 
@@ -83,7 +90,8 @@ int igbq_rx_start(struct igbq_queue *q)
 
 	rx->posted = 0;
 	rx->cleaned = 0;
-	if (!igbq_rx_refill(rx, GFP_KERNEL))
+	/* A ring that is not full is filled up by its polls. */
+	if (!igbq_rx_refill(rx) && !rx->posted)
 		goto err_release;
 
 	igbq_rx_program(q);
@@ -289,7 +297,7 @@ int igbq_rx_poll(struct igbq_queue *q, int budget)
 	if (!list_empty(&batch))
 		vmq_queue_receive(q->vq, &q->napi, &batch);
 
-	filled = igbq_rx_refill(&q->rx, GFP_ATOMIC | __GFP_NOWARN);
+	filled = igbq_rx_refill(&q->rx);
 	if (igbq_rx_publish(q))
 		napi_gro_flush(&q->napi, false);
 	if (likely(filled))

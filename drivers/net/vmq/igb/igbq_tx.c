@@ -194,6 +194,12 @@ bool igbq_tx_clean(struct igbq_queue *q, int budget)
 	return frames < IGBQ_TX_CLEAN_MAX;
 }
 
+/* A frame that is still to be cut has no one checksum: features_check() asks. */
+static int igbq_tx_sum_in_software(struct sk_buff *skb)
+{
+	return skb_is_gso(skb) ? -EOPNOTSUPP : skb_checksum_help(skb);
+}
+
 static int igbq_tx_fill_csum(struct sk_buff *skb, struct igbq_tx_offload *o)
 {
 	int ip_len = skb_checksum_start_offset(skb) - skb_network_offset(skb);
@@ -201,7 +207,7 @@ static int igbq_tx_fill_csum(struct sk_buff *skb, struct igbq_tx_offload *o)
 
 	if (mac_len < ETH_HLEN || mac_len > IGBQ_TXD_MACLEN_MAX ||
 	    ip_len < (int)sizeof(struct iphdr) || ip_len > IGBQ_TXD_IPLEN_MAX)
-		return skb_checksum_help(skb);
+		return igbq_tx_sum_in_software(skb);
 
 	switch (skb->csum_offset) {
 	case offsetof(struct tcphdr, check):
@@ -217,7 +223,7 @@ static int igbq_tx_fill_csum(struct sk_buff *skb, struct igbq_tx_offload *o)
 		}
 		fallthrough;
 	default:
-		return skb_checksum_help(skb);
+		return igbq_tx_sum_in_software(skb);
 	}
 	o->mac_len = mac_len;
 	o->ip_len = ip_len;
@@ -262,6 +268,9 @@ static int igbq_tx_fill_tso(struct sk_buff *skb, struct igbq_tx_offload *o)
 	if (o->l4_len < sizeof(*th) || !pskb_may_pull(skb, start + o->l4_len) ||
 	    skb->len <= start + o->l4_len)
 		return -EINVAL;
+	/* A VM says what size it likes; the NIC would try to send that. */
+	if (start + o->l4_len + skb_shinfo(skb)->gso_size > IGBQ_TX_FRAME_MAX)
+		return -EMSGSIZE;
 
 	err = skb_cow_head(skb, 0);
 	if (err)

@@ -79,35 +79,32 @@ static struct vsw_entry *vsw_fdb_find(const struct vsw_port *port,
 }
 
 /* What a static {MAC, VLAN} of a port cannot express is refused, not ignored. */
-static int vsw_fdb_check(const struct ndmsg *ndm, struct nlattr *tb[],
-			 const u8 *addr, struct netlink_ext_ack *extack)
+static int vsw_fdb_check(const struct vsw_port *port, const struct ndmsg *ndm,
+			 struct nlattr *tb[], const u8 *addr,
+			 struct netlink_ext_ack *extack)
 {
+	struct vmq_dev *vmq = port->uplink->vmq;
 	int i;
 
 	for (i = NDA_UNSPEC + 1; i <= NDA_MAX; i++) {
 		if (!tb[i] || i == NDA_LLADDR || i == NDA_VLAN)
 			continue;
-		NL_SET_ERR_MSG_ATTR(extack, tb[i],
-				    "an entry of a port is an address and a VLAN, nothing else");
-		return -EOPNOTSUPP;
+		NL_SET_BAD_ATTR(extack, tb[i]);
+		return vmq_refuse(vmq, extack, -EOPNOTSUPP,
+				  "an entry of a port is an address and a VLAN, nothing else");
 	}
-	if (ndm->ndm_flags & ~NTF_SELF) {
-		NL_SET_ERR_MSG(extack, "no flag but self is supported");
-		return -EOPNOTSUPP;
-	}
-	if (ndm->ndm_state & ~(NUD_PERMANENT | NUD_NOARP)) {
-		NL_SET_ERR_MSG(extack, "entries of a port are static");
-		return -EINVAL;
-	}
-	if (is_zero_ether_addr(addr)) {
-		NL_SET_ERR_MSG(extack, "an address is not zero");
-		return -EINVAL;
-	}
-	if (is_multicast_ether_addr(addr)) {
-		NL_SET_ERR_MSG(extack,
-			       "a group cannot be claimed, every port of the VLAN gets its frames");
-		return -EOPNOTSUPP;
-	}
+	if (ndm->ndm_flags & ~NTF_SELF)
+		return vmq_refuse(vmq, extack, -EOPNOTSUPP,
+				  "no flag but self is supported");
+	if (ndm->ndm_state & ~(NUD_PERMANENT | NUD_NOARP))
+		return vmq_refuse(vmq, extack, -EINVAL,
+				  "entries of a port are static");
+	if (is_zero_ether_addr(addr))
+		return vmq_refuse(vmq, extack, -EINVAL,
+				  "an address is not zero");
+	if (is_multicast_ether_addr(addr))
+		return vmq_refuse(vmq, extack, -EOPNOTSUPP,
+				  "a group cannot be claimed, every port of the VLAN gets its frames");
 	return 0;
 }
 
@@ -122,13 +119,12 @@ int vsw_fdb_add(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 	err = vsw_port_may_change(port, extack);
 	if (err)
 		return err;
-	err = vsw_fdb_check(ndm, tb, addr, extack);
+	err = vsw_fdb_check(port, ndm, tb, addr, extack);
 	if (err)
 		return err;
-	if (flags & NLM_F_APPEND) {
-		NL_SET_ERR_MSG(extack, "an address of a port has one entry");
-		return -EOPNOTSUPP;
-	}
+	if (flags & NLM_F_APPEND)
+		return vmq_refuse(port->uplink->vmq, extack, -EOPNOTSUPP,
+				  "an address of a port has one entry");
 	/* bridge fdb replace: it is there already. */
 	if (!(flags & NLM_F_EXCL) && vsw_fdb_find(port, addr, vid))
 		return 0;
@@ -154,15 +150,12 @@ int vsw_fdb_del(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 	if (err)
 		return err;
 	entry = vsw_fdb_find(port, addr, vid);
-	if (!entry) {
-		NL_SET_ERR_MSG(extack, "the port has no such entry");
-		return -ENOENT;
-	}
-	if (entry == port->own) {
-		NL_SET_ERR_MSG(extack,
-			       "the port's own address, change it with ip link set");
-		return -EINVAL;
-	}
+	if (!entry)
+		return vmq_refuse(port->uplink->vmq, extack, -ENOENT,
+				  "the port has no such entry");
+	if (entry == port->own)
+		return vmq_refuse(port->uplink->vmq, extack, -EINVAL,
+				  "the port's own address, change it with ip link set");
 	vsw_fdb_unclaim(port, entry);
 	return 0;
 }

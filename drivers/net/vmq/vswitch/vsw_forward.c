@@ -178,11 +178,8 @@ static void vsw_port_stop_if_full(struct vsw_port *port, u16 id)
 	struct netdev_queue *txq = netdev_get_tx_queue(port->dev, 0);
 	struct vmq_dev *vmq = port->uplink->vmq;
 
-	/*
-	 * Only the owner of a ring is told when there is room again. A port
-	 * without a qdisc must not be stopped: there is nobody to wait.
-	 */
-	if (!id || !rcu_dereference_bh(txq->qdisc)->enqueue)
+	/* Without a qdisc there is nobody to wait. */
+	if (!rcu_dereference_bh(txq->qdisc)->enqueue)
 		return;
 	if (!vmq_queue_tx_full(vmq, id))
 		return;
@@ -307,13 +304,42 @@ static void vsw_port_switch(struct vsw_port *port, struct sk_buff *skb,
 		vsw_uplink_deliver(up, skb);
 }
 
+/*
+ * What only the two ends of a wire may say to each other (802.1Q 8.6.3) is not
+ * a VM's: PAUSE, by whatever address, would silence the link for all, and a
+ * BPDU may make the switch shut it.
+ */
+static bool vsw_forward_is_link_local(const struct sk_buff *skb)
+{
+	const struct ethhdr *eth = (const struct ethhdr *)skb->data;
+
+	return is_link_local_ether_addr(eth->h_dest) ||
+	       eth->h_proto == htons(ETH_P_PAUSE);
+}
+
+static enum skb_drop_reason vsw_forward_check(struct sk_buff *skb,
+					      const struct net_device *dev,
+					      struct vmq_match *match)
+{
+	/* BH is off: who sees it running is done before the port's end. */
+	if (unlikely(!netif_running(dev)))
+		return SKB_DROP_REASON_DEV_READY;
+	if (unlikely(!vsw_forward_match(match, skb)))
+		return SKB_DROP_REASON_PKT_TOO_SMALL;
+	if (unlikely(vsw_forward_is_link_local(skb)))
+		return SKB_DROP_REASON_UNHANDLED_PROTO;
+	return SKB_NOT_DROPPED_YET;
+}
+
 netdev_tx_t vsw_forward_port_xmit(struct sk_buff *skb, struct net_device *dev)
 {
 	struct vsw_port *port = netdev_priv(dev);
+	enum skb_drop_reason reason;
 	struct vmq_match match;
 
-	if (unlikely(!vsw_forward_match(&match, skb))) {
-		kfree_skb_reason(skb, SKB_DROP_REASON_PKT_TOO_SMALL);
+	reason = vsw_forward_check(skb, dev, &match);
+	if (unlikely(reason)) {
+		kfree_skb_reason(skb, reason);
 		dev_dstats_tx_dropped(dev);
 		return NETDEV_TX_OK;
 	}
@@ -453,9 +479,31 @@ static void vsw_receive(struct vmq_switch *sw, struct napi_struct *napi,
 		vsw_receive_flush(napi);
 }
 
+static void vsw_port_wake(struct vsw_port *port)
+{
+	if (netif_running(port->dev))
+		netif_wake_queue(port->dev);
+}
+
+/* Ports without a queue share ring 0. */
+static void vsw_switch_tx_wake(struct vmq_switch *sw)
+{
+	struct vsw_uplink *up = container_of(sw, struct vsw_uplink, sw);
+	struct vsw_member *member;
+	struct vsw_port *port;
+
+	list_for_each_entry_rcu(member, &up->table.members, node) {
+		port = vsw_member_port(member);
+		if (!READ_ONCE(port->queue))
+			vsw_port_wake(port);
+	}
+}
+
 const struct vmq_switch_ops vsw_forward_switch_ops = {
 	.receive	= vsw_receive,
 	.uplink_xmit	= vsw_uplink_xmit,
+	.tx_wake	= vsw_switch_tx_wake,
+	.freed		= vsw_queue_freed,
 };
 
 /* Frames of the port's own queue: the NIC has looked them up. */
@@ -480,10 +528,7 @@ static void vsw_consumer_receive(struct vmq_consumer *c,
 
 static void vsw_consumer_tx_wake(struct vmq_consumer *c)
 {
-	struct vsw_port *port = container_of(c, struct vsw_port, consumer);
-
-	if (netif_running(port->dev))
-		netif_wake_queue(port->dev);
+	vsw_port_wake(container_of(c, struct vsw_port, consumer));
 }
 
 const struct vmq_consumer_ops vsw_forward_consumer_ops = {

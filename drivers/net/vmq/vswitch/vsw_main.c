@@ -68,9 +68,10 @@ free_uplink:
 static void vsw_uplink_destroy(struct vsw_uplink *up)
 {
 	list_del(&up->node);
-	/* The work only tries rtnl, so waiting for it under rtnl is safe. */
-	cancel_delayed_work_sync(&up->promote);
+	/* After this nothing schedules the work any more. */
 	vmq_switch_detach(up->vmq, &up->sw);
+	/* It only tries rtnl, so waiting for it under rtnl is safe. */
+	cancel_delayed_work_sync(&up->promote);
 	vsw_table_fini(&up->table);
 	free_percpu(up->stats);
 	kfree(up);
@@ -111,9 +112,12 @@ static void vsw_uplink_kill_ports(struct vsw_uplink *up)
  */
 static int vsw_main_pre_changeaddr(struct net_device *dev, void *ptr)
 {
+	struct netdev_notifier_pre_changeaddr_info *info = ptr;
+
 	if (dev->netdev_ops != &vsw_port_netdev_ops)
 		return NOTIFY_DONE;
-	return notifier_from_errno(vsw_port_may_change(netdev_priv(dev),
+	return notifier_from_errno(vsw_port_check_addr(netdev_priv(dev),
+				info->dev_addr,
 				netdev_notifier_info_to_extack(ptr)));
 }
 

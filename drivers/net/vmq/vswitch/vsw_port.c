@@ -7,6 +7,7 @@
 #include <linux/etherdevice.h>
 #include <linux/if_arp.h>
 #include <net/rtnetlink.h>
+#include <uapi/linux/if_vmq.h>
 #include "vsw_priv.h"
 
 #define VSW_PORT_FEATURES	(NETIF_F_SG | NETIF_F_HW_CSUM |		\
@@ -16,16 +17,47 @@
 
 /*
  * Addresses are policy of the uplink's owner: being root of the namespace that
- * the port was handed to is not enough.
+ * the port was handed to is not enough. Nor is having that root's bond or team
+ * ask from a kernel thread, which may do anything.
+ *
+ * Not a case for vmq/last_error, which would be the container's to write.
  */
 int vsw_port_may_change(const struct vsw_port *port,
 			struct netlink_ext_ack *extack)
 {
-	if (ns_capable(dev_net(port->lower)->user_ns, CAP_NET_ADMIN))
+	struct user_namespace *owner = dev_net(port->lower)->user_ns;
+
+	if (ns_capable(owner, CAP_NET_ADMIN) &&
+	    (!(current->flags & PF_KTHREAD) ||
+	     dev_net(port->dev)->user_ns == owner))
 		return 0;
 	NL_SET_ERR_MSG(extack,
 		       "addresses of a port belong to the uplink's owner");
 	return -EPERM;
+}
+
+/* May the port have this address? The reason is in @extack if not. */
+int vsw_port_check_addr(const struct vsw_port *port, const u8 *addr,
+			struct netlink_ext_ack *extack)
+{
+	struct vmq_match match = { .vlan = VMQ_VLAN_UNTAGGED };
+	int err;
+
+	err = vsw_port_may_change(port, extack);
+	if (err)
+		return err;
+	/* A macvlan that goes together with its port gives it its address back. */
+	if (!port->uplink)
+		return -ENODEV;
+	if (!is_valid_ether_addr(addr)) {
+		NL_SET_ERR_MSG(extack,
+			       "an address is neither zero nor a group");
+		return -EINVAL;
+	}
+	if (ether_addr_equal(port->dev->dev_addr, addr))
+		return 0;
+	ether_addr_copy(match.addr, addr);
+	return vmq_filter_check(port->uplink->vmq, &match, extack);
 }
 
 void vsw_port_update_carrier(struct vsw_port *port)
@@ -132,12 +164,9 @@ static int vsw_port_set_mac_address(struct net_device *dev, void *p)
 	struct sockaddr *sa = p;
 	int err;
 
-	err = vsw_port_may_change(port, &extack);
+	err = vsw_port_check_addr(port, sa->sa_data, &extack);
 	if (err)
 		goto refused;
-	err = eth_prepare_mac_addr_change(dev, sa);
-	if (err)
-		return err;
 	if (ether_addr_equal(dev->dev_addr, sa->sa_data))
 		return 0;
 	err = vsw_port_change_addr(port, sa->sa_data, &extack);
@@ -178,11 +207,7 @@ const struct net_device_ops vsw_port_netdev_ops = {
 static void vsw_port_get_drvinfo(struct net_device *dev,
 				 struct ethtool_drvinfo *info)
 {
-	const struct vsw_port *port = netdev_priv(dev);
-
 	strscpy(info->driver, "vmq_vswitch", sizeof(info->driver));
-	strscpy(info->bus_info, netdev_name(port->lower),
-		sizeof(info->bus_info));
 }
 
 static int vsw_port_get_link_ksettings(struct net_device *dev,
@@ -244,7 +269,7 @@ static int vsw_port_validate(struct nlattr *tb[], struct nlattr *data[],
 	if (!is_valid_ether_addr(nla_data(tb[IFLA_ADDRESS]))) {
 		NL_SET_ERR_MSG_ATTR(extack, tb[IFLA_ADDRESS],
 				    "an address is neither zero nor a group");
-		return -EADDRNOTAVAIL;
+		return -EINVAL;
 	}
 	return 0;
 }
@@ -286,9 +311,9 @@ static int vsw_port_inherit(struct net_device *dev, struct net_device *lower,
 	if (!tb[IFLA_MTU]) {
 		dev->mtu = lower->mtu;
 	} else if (dev->mtu > lower->mtu) {
-		NL_SET_ERR_MSG_ATTR(extack, tb[IFLA_MTU],
-				    "the MTU is larger than the uplink's");
-		return -EINVAL;
+		NL_SET_BAD_ATTR(extack, tb[IFLA_MTU]);
+		return vmq_refuse(vmq_dev_from_uplink(lower), extack, -EINVAL,
+				  "the MTU is larger than the uplink's");
 	}
 	dev->max_mtu = lower->mtu;
 	dev->needed_headroom = lower->needed_headroom;
@@ -403,6 +428,22 @@ static struct net *vsw_port_get_link_net(const struct net_device *dev)
 	return dev_net(port->lower);
 }
 
+static size_t vsw_port_get_size(const struct net_device *dev)
+{
+	return nla_total_size(sizeof(u32)) +
+	       nla_total_size(VSW_REASON_LEN);
+}
+
+static int vsw_port_fill_info(struct sk_buff *skb, const struct net_device *dev)
+{
+	const struct vsw_port *port = netdev_priv(dev);
+	u16 id = READ_ONCE(port->queue);
+
+	if (id)
+		return nla_put_u32(skb, IFLA_VMQ_QUEUE, id);
+	return nla_put_string(skb, IFLA_VMQ_REASON, vsw_queue_reason(port));
+}
+
 struct rtnl_link_ops vsw_port_link_ops = {
 	.kind		= "vmq",
 	.priv_size	= sizeof(struct vsw_port),
@@ -411,4 +452,6 @@ struct rtnl_link_ops vsw_port_link_ops = {
 	.newlink	= vsw_port_newlink,
 	.dellink	= vsw_port_dellink,
 	.get_link_net	= vsw_port_get_link_net,
+	.get_size	= vsw_port_get_size,
+	.fill_info	= vsw_port_fill_info,
 };

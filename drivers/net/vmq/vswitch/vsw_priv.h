@@ -9,6 +9,9 @@
 #include <vmq/switch.h>
 #include "vsw_table.h"
 
+/* Room for the longest reason, with the terminating NUL. */
+#define VSW_REASON_LEN	32
+
 /* Why a port does not hold a queue. */
 enum vsw_reason {
 	VSW_REASON_NONE,
@@ -46,11 +49,10 @@ struct vsw_uplink {
 	struct list_head node;
 	/* Ports, also those being deleted; rtnl. */
 	unsigned int nr_ports;
-	/* Offers a queue that came back to the oldest port without one. */
+	/* Offers what came back to ports without a queue, the oldest first. */
 	struct delayed_work promote;
-	/* Queues that ports gave back and that no port took since; rtnl. */
-	unsigned int nr_returned;
-	unsigned int promote_tries;
+	/* Bits of enum vmq_freed: what came back since it was last offered. */
+	unsigned long freed;
 };
 
 /* One instance is a VM's network interface; netdev_priv() of its netdev. */
@@ -65,6 +67,8 @@ struct vsw_port {
 	u16 queue;
 	/* Frames to the wire wait in @held while transmit changes its ring. */
 	bool tx_holding;
+	/* The administrator insists on a queue; rtnl. */
+	bool exclusive;
 	u8 reason;
 
 	struct vmq_consumer consumer;
@@ -88,12 +92,16 @@ extern const struct net_device_ops vsw_port_netdev_ops;
 
 int vsw_port_may_change(const struct vsw_port *port,
 			struct netlink_ext_ack *extack);
+int vsw_port_check_addr(const struct vsw_port *port, const u8 *addr,
+			struct netlink_ext_ack *extack);
 void vsw_port_update_carrier(struct vsw_port *port);
 void vsw_port_update_mtu(struct vsw_port *port);
 
 /* vsw_queue.c */
 void vsw_queue_take(struct vsw_port *port);
 void vsw_queue_give(struct vsw_port *port);
+int vsw_queue_set_exclusive(struct vsw_port *port, bool exclusive);
+void vsw_queue_freed(struct vmq_switch *sw, enum vmq_freed what);
 void vsw_queue_promote(struct work_struct *work);
 const char *vsw_queue_reason(const struct vsw_port *port);
 

@@ -5,12 +5,6 @@
 #include <linux/slab.h>
 #include "vsw_priv.h"
 
-/* A queue that was given back is free when the last reader of it is done. */
-#define VSW_PROMOTE_DELAY	msecs_to_jiffies(20)
-#define VSW_PROMOTE_TRIES	500
-/* A reader that takes longer than those may sleep for hours. */
-#define VSW_PROMOTE_SLOW	HZ
-
 static const char * const vsw_queue_reasons[] = {
 	[VSW_REASON_NONE]	= "",
 	[VSW_REASON_NO_QUEUE]	= "no free queue",
@@ -97,6 +91,8 @@ static enum vsw_reason vsw_queue_try_take(struct vsw_port *port)
 	char name[IFNAMSIZ];
 	int id, err;
 
+	if (!vmq_queue_available(vmq))
+		return VSW_REASON_NO_QUEUE;
 	vsw_queue_vm_name(name, sizeof(name), port->dev->name);
 	id = vmq_queue_allocate(vmq, name, &extack);
 	if (id < 0)
@@ -111,8 +107,6 @@ static enum vsw_reason vsw_queue_try_take(struct vsw_port *port)
 		goto release;
 
 	vsw_queue_tx_move(port, id);
-	if (port->uplink->nr_returned)
-		port->uplink->nr_returned--;
 	return VSW_REASON_NONE;
 
 release:
@@ -144,43 +138,75 @@ void vsw_queue_take(struct vsw_port *port)
 /* For the end of a port: its netdev is closed. */
 void vsw_queue_give(struct vsw_port *port)
 {
-	struct vsw_uplink *up = port->uplink;
 	u16 id = port->queue;
 
 	if (!id)
 		return;
 
 	vsw_queue_tx_move(port, 0);
-	vmq_queue_release(up->vmq, id);
-	up->nr_returned++;
-	up->promote_tries = 0;
+	vmq_queue_release(port->uplink->vmq, id);
+}
+
+static int vsw_queue_errno(enum vsw_reason reason)
+{
+	switch (reason) {
+	case VSW_REASON_NOT_EXACT:
+		return -EOPNOTSUPP;
+	case VSW_REASON_NO_MEMORY:
+		return -ENOMEM;
+	default:
+		return -ENOSPC;
+	}
+}
+
+/* An exclusive port has a queue, or the wish is refused; rtnl. */
+int vsw_queue_set_exclusive(struct vsw_port *port, bool exclusive)
+{
+	if (exclusive && !port->queue)
+		vsw_queue_take(port);
+	if (exclusive && !port->queue)
+		return vmq_refuse(port->uplink->vmq, NULL,
+				  vsw_queue_errno(port->reason),
+				  "port %s gets no queue of its own: %s",
+				  netdev_name(port->dev),
+				  vsw_queue_reason(port));
+	port->exclusive = exclusive;
+	return 0;
+}
+
+/* The device is locked by the caller: the offer is made later. */
+void vsw_queue_freed(struct vmq_switch *sw, enum vmq_freed what)
+{
+	struct vsw_uplink *up = container_of(sw, struct vsw_uplink, sw);
+
+	set_bit(what, &up->freed);
 	schedule_delayed_work(&up->promote, 0);
 }
 
 /*
- * Oldest first. One that its addresses keep off every queue must not keep the
- * ports behind it waiting. False: no port waits.
+ * Oldest first. A port that its addresses keep off every queue would take one,
+ * fail and give it back, which is an event again: such ports are asked only
+ * when an address left the NIC, which their own failure does not cause.
  */
-static bool vsw_queue_offer(struct vsw_uplink *up)
+static void vsw_queue_offer(struct vsw_uplink *up)
 {
+	bool all = test_and_clear_bit(VMQ_FREED_FILTER, &up->freed);
 	struct vsw_port *port;
-	bool waiting = false;
 
 	list_for_each_entry(port, &up->ports, node) {
-		if (port->queue)
+		if (port->queue ||
+		    (!all && port->reason != VSW_REASON_NO_QUEUE))
 			continue;
-		waiting = true;
-		vsw_queue_take(port);
-		if (port->queue || port->reason == VSW_REASON_NO_QUEUE)
-			break;
+		if (vmq_queue_available(up->vmq)) {
+			vsw_queue_take(port);
+		} else if (all) {
+			/* The rest is asked when there is a queue. */
+			set_bit(VMQ_FREED_FILTER, &up->freed);
+			return;
+		}
 	}
-	return waiting;
 }
 
-/*
- * The oldest port without a queue gets the one that came back. That may have to
- * wait until the old owner's readers are done with their frames.
- */
 void vsw_queue_promote(struct work_struct *work)
 {
 	struct vsw_uplink *up = container_of(work, struct vsw_uplink,
@@ -191,13 +217,6 @@ void vsw_queue_promote(struct work_struct *work)
 		schedule_delayed_work(&up->promote, 1);
 		return;
 	}
-
-	if (up->nr_returned && vsw_queue_offer(up)) {
-		if (up->promote_tries < VSW_PROMOTE_TRIES)
-			up->promote_tries++;
-		schedule_delayed_work(&up->promote,
-				      up->promote_tries < VSW_PROMOTE_TRIES ?
-				      VSW_PROMOTE_DELAY : VSW_PROMOTE_SLOW);
-	}
+	vsw_queue_offer(up);
 	rtnl_unlock();
 }

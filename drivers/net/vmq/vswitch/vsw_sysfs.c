@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* /sys/class/net/<port>/vmq: what the port holds, and how frames came to it. */
 #include <linux/device.h>
+#include <linux/rtnetlink.h>
 #include <linux/sysfs.h>
 #include "vsw_priv.h"
 
@@ -24,6 +25,46 @@ static ssize_t reason_show(struct device *dev, struct device_attribute *attr,
 	return sysfs_emit(buf, "%s\n", vsw_queue_reason(vsw_sysfs_port(dev)));
 }
 static DEVICE_ATTR_RO(reason);
+
+static ssize_t exclusive_show(struct device *dev, struct device_attribute *attr,
+			      char *buf)
+{
+	return sysfs_emit(buf, "%d\n",
+			  READ_ONCE(vsw_sysfs_port(dev)->exclusive));
+}
+
+static int vsw_sysfs_set_exclusive(struct vsw_port *port, const char *buf)
+{
+	bool exclusive;
+
+	if (port->dev->reg_state != NETREG_REGISTERED)
+		return -ENODEV;
+	if (vsw_port_may_change(port, NULL)) {
+		if (net_ratelimit())
+			netdev_err(port->dev,
+				   "exclusive is the uplink's owner's to set\n");
+		return -EPERM;
+	}
+	if (kstrtobool(buf, &exclusive))
+		return vmq_refuse(port->uplink->vmq, NULL, -EINVAL,
+				  "exclusive takes 0 or 1");
+	return vsw_queue_set_exclusive(port, exclusive);
+}
+
+static ssize_t exclusive_store(struct device *dev,
+			       struct device_attribute *attr, const char *buf,
+			       size_t len)
+{
+	int err;
+
+	/* The port's end removes this file with rtnl held. */
+	if (!rtnl_trylock())
+		return restart_syscall();
+	err = vsw_sysfs_set_exclusive(vsw_sysfs_port(dev), buf);
+	rtnl_unlock();
+	return err ? err : len;
+}
+static DEVICE_ATTR_RW(exclusive);
 
 static u64 vsw_sysfs_read(const u64_stats_t *value,
 			  const struct u64_stats_sync *syncp)
@@ -65,6 +106,10 @@ static ssize_t vsw_sysfs_emit_switch(struct device *dev, size_t offset,
 	u64 sum = 0;
 	int cpu;
 
+	/* All VMs of the uplink together: none of a container's business. */
+	if (!net_eq(dev_net(port->dev), dev_net(port->lower)) &&
+	    !ns_capable(dev_net(port->lower)->user_ns, CAP_NET_ADMIN))
+		return -EPERM;
 	rcu_read_lock();
 	if (READ_ONCE(port->dev->reg_state) != NETREG_REGISTERED) {
 		rcu_read_unlock();
@@ -113,6 +158,7 @@ static DEVICE_ATTR_RO(reflected);
 static struct attribute *vsw_sysfs_port_attrs[] = {
 	&dev_attr_queue.attr,
 	&dev_attr_reason.attr,
+	&dev_attr_exclusive.attr,
 	&dev_attr_rx_queue_packets.attr,
 	&dev_attr_rx_switch_packets.attr,
 	&dev_attr_lookups.attr,
