@@ -25,19 +25,19 @@ vm: ## a shell in a guest with the driver bound and this file system inside
 	$(need_root)@scripts/run vm
 
 load: ## build and load the modules into the running kernel, from here
-	@scripts/modules load
+	$(need_root)@scripts/modules load
 
 unload: ## unload them
-	@scripts/modules unload
+	$(need_root)@scripts/modules unload
 
 install: ## install the modules into updates/ of the kernel's modules, run depmod
-	@scripts/modules install
+	$(need_root)@scripts/modules install
 
 bench: ## the benchmarks: not written yet, fails
 	@echo "there are no benchmarks yet" >&2; exit 2
 
 unsetup: ## remove the package source that demo and test added on Debian 12
-	@scripts/unsetup
+	$(need_root)@scripts/unsetup
 
 clean: ## remove what "make" built here
 	@scripts/modules clean
