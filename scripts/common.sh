@@ -5,6 +5,10 @@
 # $cache (the directory of all that is kept between runs) and $prog.
 
 export LC_ALL=C
+# The words that other programs know for "no colours": gcc has one of its own.
+if [ -n "${CI-}${NO_COLOR-}" ]; then
+	export NO_COLOR=1 GCC_COLORS=
+fi
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 prog=${0##*/}
 
