@@ -112,7 +112,7 @@ def refuse(g, arguments, reason):
 
 
 # From the NIC upwards: the kind of each interface that stands on the one before.
-STACKS = ("vlan", "macvlan", "bridge"), ("bond", "bridge"), ("vlan", "bridge", "vlan")
+STACKS = ("vlan", "macvlan", "bridge"), ("bond", "bridge", "vlan")
 
 
 def stack(g, dev, kinds):
@@ -140,15 +140,6 @@ def both_routes(g, dev):
           f" ip -6 addr add fd09::1/64 dev {dev} nodad && ip -6 route add default via fd09::254 dev {dev}")
 
 
-def refuse_and_keep(g, dev, top):
-    """Refused while TOP, above the NIC, has the default route, and names TOP."""
-    for family, gateway, address in (("-4", "10.9.0.254", "10.9.0.1/24"), ("-6", "fd09::254", "fd09::1/64 nodad")):
-        g.run(f"ip {family} addr add dev {top} {address} && ip {family} route add default via {gateway} dev {top}")
-        refuse(g, dev, f"{top} carries the default route")
-        g.run(f"ip {family} route del default")
-    assert driver_of(g) == "igb"
-
-
 def test_vmq_bind_refuses(igb_guest):
     """vmq-bind refuses what is no supported NIC, and one with the default route unless forced."""
     g, dev = igb_guest
@@ -171,13 +162,14 @@ def test_vmq_bind_refuses(igb_guest):
     # Both families at once, as most hosts have it; not seen once is once too often.
     g.run(f"ip addr flush dev {dev}")
     both_routes(g, dev)
-    for _ in range(5):
+    for _ in range(2):
         refuse(g, dev, "default route")
     g.run(f"ip route del default; ip -6 route del default; ip addr flush dev {dev}")
     # What stands on the NIC may carry the route as well, at any height.
     for above in STACKS:
         top = stack(g, dev, above)
-        refuse_and_keep(g, dev, top)
+        both_routes(g, top)
+        refuse(g, dev, f"{top} carries the default route")
         unstack(g, dev, above)
     g.run(f"ip link add br0 type bridge && ip link set {dev} master br0 && ip link set br0 up")
     both_routes(g, "br0")
