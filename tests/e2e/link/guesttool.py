@@ -14,6 +14,7 @@ transfer  moves checked bytes over TCP, both ways, to each address
 churn  makes and deletes a port, waiting for frames between two changes
 noise  sends frames until it is killed, come what may
 pools  lists the kernel's page pools
+watch  prints what is announced: poll(2) on files, uevents, RTM_NEWLINK of ports
 sweep  repeats a system call with the n-th allocation failing, n = 1, 2, ...
 
 Interfaces are "NAME", "NETNS/NAME" or, for recv, "*": all of the namespace.
@@ -604,6 +605,63 @@ def cmd_pools():
         number = {k: int.from_bytes(v, "little") for k, v in a.items()}
         pools.append([number.get(1), number.get(2), number.get(4)])
     print(json.dumps(pools))
+
+
+# Announcements
+
+
+def port_told(data):
+    """[name, [queue, reason]] of an RTM_NEWLINK's attributes; None: not a port's."""
+    link = attributes(data)
+    info = attributes(link.get(18, b""))
+    if info.get(1, b"").rstrip(b"\0") != b"vmq":
+        return None
+    told = attributes(info.get(2, b""))
+    queue, reason = told.get(1), told.get(2)
+    return [
+        link[3].rstrip(b"\0").decode(),
+        [queue and int.from_bytes(queue, "little"), reason and reason.rstrip(b"\0").decode()],
+    ]
+
+
+def link_events(data):
+    """The same of each RTM_NEWLINK in a datagram."""
+    while data:
+        length, kind = struct.unpack_from("IH", data)
+        told = port_told(data[32:length]) if kind == Rtnetlink.NEWLINK else None
+        if told:
+            yield told
+        data = data[(length + 3) & ~3 :]
+
+
+def uevents(data):
+    fields = dict(f.split("=", 1) for f in data.decode(errors="replace").split("\0") if "=" in f)
+    yield [fields.get("ACTION"), fields.get("DEVPATH")]
+
+
+def cmd_watch(paths):
+    """A line for each event, until SIGTERM: ["poll", path, text], ["uevent",
+    action, devpath], ["link", port, [queue, reason]]."""
+    poll, sources = select.poll(), {}
+    for protocol, kind, parse in ((15, "uevent", uevents), (0, "link", link_events)):
+        sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
+        sock.bind((0, 1))
+        sources[sock.fileno()] = (sock, kind, parse)
+        poll.register(sock, select.POLLIN)
+    files = {os.open(path, os.O_RDONLY): path for path in paths}
+    for fd in files:
+        # poll(2) tells of changes since the last read.
+        os.pread(fd, 4096, 0)
+        poll.register(fd, select.POLLPRI)
+    print("ready", flush=True)
+    while True:
+        for fd, _ in poll.poll():
+            if fd in files:
+                print(json.dumps(["poll", files[fd], os.pread(fd, 4096, 0).decode().strip()]), flush=True)
+                continue
+            sock, kind, parse = sources[fd]
+            for event in parse(sock.recv(65536)):
+                print(json.dumps([kind, *event]), flush=True)
 
 
 def main():

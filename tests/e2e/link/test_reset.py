@@ -174,6 +174,57 @@ def test_ring_size(host, vms):
     assert h.g.out(f"ethtool -g {h.dev}") == shown
 
 
+def carriers(h):
+    """Carrier of the uplink and of the two ports."""
+    return h.out(f"cat /sys/class/net/{h.dev}/carrier /sys/class/net/vm[12]/carrier").split()
+
+
+def test_link_loss(host, vms):
+    """The cable is pulled and put back, under traffic: the ports' carriers follow, no queue changes."""
+    h = host
+
+    def change():
+        h.g.qmp("set_link", name=f"nic{h.nic}", up=False)
+        try:
+            wait_for("all carriers are off", lambda: carriers(h) == ["0"] * 3, 20)
+            assert h.out("cat /sys/class/net/vm1/operstate") == "lowerlayerdown"
+            assert [h.state(n) for n in vms.queues.values()] == ["running"] * 3
+            # The rings stay: interrupts, too.
+            assert {n: h.read(h.rxq(n, "cpu_effective")) for n in vms.cpus} == vms.cpus
+        finally:
+            h.g.qmp("set_link", name=f"nic{h.nic}", up=True)
+        wait_for("all carriers are back", lambda: carriers(h) == ["1"] * 3, 20)
+
+    resets = h.counters()["resets"]
+    under_traffic(h, vms, change)
+    assert h.counters()["resets"] == resets
+
+
+def test_function_reset(host, vms):
+    """A function level reset by sysfs, under traffic and while the NIC is down: all comes back."""
+    h = host
+    pci = f"/sys/bus/pci/devices/{h.g.pci(h.nic)}"
+    assert h.read(f"{pci}/reset_method").split()[0] == "flr"
+
+    def change():
+        before = h.read(f"/sys/class/net/{h.dev}/carrier_down_count")
+        h.g.run(f"echo flr >{pci}/reset_method && echo 1 >{pci}/reset")
+        wait_for("the ports have carrier again", lambda: carriers(h) == ["1"] * 3, 20)
+        assert h.read(f"/sys/class/net/{h.dev}/carrier_down_count") != before
+
+    under_traffic(h, vms, change)
+    h.g.run(f"ip link set {h.dev} down && echo 1 >{pci}/reset")
+    assert h.out(f"cat /sys/class/net/{h.dev}/operstate") == "down"
+    h.up()
+    topology.wait_carrier(h.g, "vm2")
+    assert vms.state() == vms.dump
+    with h.taps("vm2", (h.dev, 5)) as t:
+        h.send(B, range(20))
+        h.send(D, range(100, 120))
+        t.wait(40)
+    assert t.serials("vm2") == list(range(20)) and t.serials((h.dev, 5)) == list(range(100, 120))
+
+
 def test_transmit_timeout(boot):
     """A transmit ring that the NIC stops serving: the watchdog's reset brings everything back."""
     # The register is written behind the driver's back.
