@@ -122,13 +122,11 @@ igbq_ethtool_set_ringparam(struct net_device *netdev,
 	struct igbq_nic *nic = netdev_priv(netdev);
 
 	if (!igbq_ethtool_ring_valid(ring->rx_pending, IGBQ_RX_RING_MIN) ||
-	    !igbq_ethtool_ring_valid(ring->tx_pending, IGBQ_TX_RING_MIN)) {
-		NL_SET_ERR_MSG_FMT(extack,
-				   "ring sizes are powers of two, rx %u to %u, tx %u to %u",
-				   IGBQ_RX_RING_MIN, IGBQ_RING_MAX,
-				   IGBQ_TX_RING_MIN, IGBQ_RING_MAX);
-		return -EINVAL;
-	}
+	    !igbq_ethtool_ring_valid(ring->tx_pending, IGBQ_TX_RING_MIN))
+		return vmq_refuse(&nic->vmq, extack, -EINVAL,
+				  "ring sizes are powers of two, rx %u to %u, tx %u to %u",
+				  IGBQ_RX_RING_MIN, IGBQ_RING_MAX,
+				  IGBQ_TX_RING_MIN, IGBQ_RING_MAX);
 	if (ring->rx_pending == nic->rx_count &&
 	    ring->tx_pending == nic->tx_count)
 		return 0;
@@ -151,9 +149,12 @@ static int igbq_ethtool_set_queue_coalesce(struct net_device *netdev, u32 id,
 {
 	struct igbq_nic *nic = netdev_priv(netdev);
 
-	if (id >= nic->chip->caps.pools ||
-	    ec->rx_coalesce_usecs > IGBQ_RX_USECS_MAX)
-		return -EINVAL;
+	if (id >= nic->chip->caps.pools)
+		return vmq_refuse(&nic->vmq, NULL, -EINVAL,
+				  "there is no queue %u", id);
+	if (ec->rx_coalesce_usecs > IGBQ_RX_USECS_MAX)
+		return vmq_refuse(&nic->vmq, NULL, -EINVAL,
+				  "rx-usecs is at most %u", IGBQ_RX_USECS_MAX);
 	igbq_irq_queue_set_usecs(&nic->queues[id], ec->rx_coalesce_usecs);
 	return 0;
 }
@@ -175,11 +176,9 @@ static int igbq_ethtool_set_coalesce(struct net_device *netdev,
 	struct igbq_queue *q;
 	unsigned int i;
 
-	if (ec->rx_coalesce_usecs > IGBQ_RX_USECS_MAX) {
-		NL_SET_ERR_MSG_FMT(extack, "rx-usecs is at most %u",
-				   IGBQ_RX_USECS_MAX);
-		return -EINVAL;
-	}
+	if (ec->rx_coalesce_usecs > IGBQ_RX_USECS_MAX)
+		return vmq_refuse(&nic->vmq, extack, -EINVAL,
+				  "rx-usecs is at most %u", IGBQ_RX_USECS_MAX);
 	for (i = 0; (q = igbq_queue_at(nic, i)); i++)
 		igbq_irq_queue_set_usecs(q, ec->rx_coalesce_usecs);
 	return 0;

@@ -35,7 +35,7 @@ static ssize_t exclusive_show(struct device *dev, struct device_attribute *attr,
 
 static int vsw_sysfs_set_exclusive(struct vsw_port *port, const char *buf)
 {
-	bool exclusive;
+	u8 exclusive;
 
 	if (port->dev->reg_state != NETREG_REGISTERED)
 		return -ENODEV;
@@ -45,7 +45,7 @@ static int vsw_sysfs_set_exclusive(struct vsw_port *port, const char *buf)
 				   "exclusive is the uplink's owner's to set\n");
 		return -EPERM;
 	}
-	if (kstrtobool(buf, &exclusive))
+	if (kstrtou8(buf, 10, &exclusive) || exclusive > 1)
 		return vmq_refuse(port->uplink->vmq, NULL, -EINVAL,
 				  "exclusive takes 0 or 1");
 	return vsw_queue_set_exclusive(port, exclusive);
