@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.e2e.link.lib import BROADCAST, POOLS, VM_QUEUES, errno_name, errno_of, say, tool, vm_mac
+from tests.e2e.link.lib import BROADCAST, POOLS, VM_QUEUES, errno_name, errno_of, say, tool, vm_mac, wait_for
 from tests.vm.guest import TOP
 
 A, B, C, D = (vm_mac(n) for n in range(1, 5))
@@ -261,7 +261,11 @@ def test_slots_full(host):
         h.send(macs[-1], range(100, 120))
         t.wait(40)
     assert t.serials("vm1") == list(range(20)) and t.serials((h.dev, 1)) == list(range(100, 120))
+    # The next address that goes makes room for the port's.
     h.must([h.rxq(1, "filter_del"), macs[-1]])
+    wait_for("the port has a queue", lambda: h.port_queue("vm1") == 2, 10)
+    assert h.port_file("vm1", "reason") == "" and h.read(f"{h.vmq}/mac_filters_free") == "0"
+    h.delete("vm1")
     assert h.read(f"{h.vmq}/mac_filters_free") == "1"
 
 
