@@ -52,7 +52,8 @@ def test_identity_and_link(host):
     assert who["driver"] == "vmq_igb" and who["bus-info"] == h.g.pci(0), who
     assert who["version"] == h.g.out("uname -r"), who
     who = settings(h.g.out("ethtool -i vm1"))
-    assert who["driver"] == "vmq_vswitch" and who["bus-info"] == h.dev, who
+    # Whose container it is in is not told of the host's NIC.
+    assert who["driver"] == "vmq_vswitch" and "bus-info" not in who, who
     for dev in (h.dev, "vm1"):
         check_link(h, dev, True)
 
@@ -141,7 +142,7 @@ def check_moderated(h, name, mac):
 
 
 def test_coalesce(host):
-    """-C sets all queues, -Q one; the NIC keeps to it, through down and up and new rings."""
+    """-C sets all queues, -Q one; the NIC keeps to it, through down and up, new rings and a function reset."""
     h = host
     h.ports([A, B])
     n = h.port_queue("vm1")
@@ -160,7 +161,12 @@ def test_coalesce(host):
         assert usecs(h) == wanted
         check_moderated(h, "vm1", A)
 
-        for change in (f"ip link set {h.dev} down && ip link set {h.dev} up", f"ethtool -G {h.dev} rx 256 tx 256"):
+        for change in (
+            f"ip link set {h.dev} down && ip link set {h.dev} up",
+            f"ethtool -G {h.dev} rx 256 tx 256",
+            # The one that QEMU's model forgets the intervals at.
+            f"echo 1 >/sys/bus/pci/devices/{h.g.pci(h.nic)}/reset",
+        ):
             h.g.run(change)
             topology.wait_carrier(h.g, h.dev)
             topology.wait_carrier(h.g, "vm1")

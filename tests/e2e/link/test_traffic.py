@@ -2,6 +2,8 @@
 """Real protocols through ports: ping and checked TCP, IPv4 and IPv6, tagged and
 not, to a peer across the wire, between VMs, with the host and with a bridge."""
 
+import contextlib
+
 import pytest
 
 from tests.e2e.link.lib import Host, clean, load, say, spawn_tool, tool, vm_mac, wait_for
@@ -10,6 +12,7 @@ from tests.vm import topology
 A, B = vm_mac(1), vm_mac(2)
 VID = 100
 SIZE = 100 << 20
+JUMBO_SIZE = OFFLOAD_SIZE = 20 << 20
 # Inter-VM: an IPv4 and IPv6 subnet each, untagged and in VLAN 100.
 NETS = {"": ("10.1.0", "fd00:1:"), f".{VID}": ("10.2.0", "fd00:2:")}
 
@@ -72,18 +75,31 @@ def check_pings(g, netns, targets, options=""):
     say(f"pings from {netns or 'the host'} to {' '.join(targets)}: all answered")
 
 
-def check_transfers(g, server, client, targets, size):
-    """size bytes each way over TCP to each address; hashes of both ends agree."""
-    job = spawn_tool(g, "serve", netns=server)
+@contextlib.contextmanager
+def served(g, *namespaces):
+    """The other end of transfers runs in each of these."""
+    jobs = [spawn_tool(g, "serve", netns=n) for n in namespaces]
     try:
-        wait_for("the server listens", lambda: "ready" in job.stdout or job.poll() is not None, 60, 0.05)
-        results = tool(g, "transfer", netns=client, addresses=targets, size=size, timeout=1800)
+        for job in jobs:
+            wait_for("the server listens", lambda job=job: "ready" in job.stdout or job.poll() is not None, 60, 0.05)
+        yield
     finally:
-        job.stop(9)
+        for job in jobs:
+            job.stop(9)
+
+
+def transfer(g, client, targets, size):
+    """size bytes each way over TCP to each address; hashes of both ends agree."""
+    results = tool(g, "transfer", netns=client, addresses=targets, size=size, timeout=1800)
     for address, direction, mine, theirs, seconds in results:
         assert mine == theirs, f"{direction} to {address}: {mine}, other end {theirs}"
         say(f"{size >> 10} KiB {direction} {address} in {seconds:.1f} s ({size / seconds / 1e6:.1f} MB/s), hashes agree")
     assert len(results) == 2 * len(targets)
+
+
+def check_transfers(g, server, client, targets, size):
+    with served(g, server):
+        transfer(g, client, targets, size)
 
 
 def frames_by_queue(h, name):
@@ -129,9 +145,7 @@ def test_host_and_vm(hub, count):
         check_pings(h.g, "vm1", addresses(4))
         check_transfers(h.g, "vm1", "", addresses(1), size)
     finally:
-        h.g.run(
-            f"ip link del {h.dev}.{VID}; ip addr flush dev {h.dev};"
-            f" sysctl -qw net.ipv6.conf.{h.dev}.disable_ipv6=1", check=False)
+        forget_host(h)
 
 
 def test_jumbo(hub, count):
@@ -151,6 +165,103 @@ def test_jumbo(hub, count):
     finally:
         h.g.run(f"ip netns exec vm1 ip link del vm1; ip link set {h.dev} mtu 1500; ip -n peer link set peer0 mtu 1500",
                 check=False)
+
+
+def forget_host(h):
+    """Takes the uplink's own addresses away again, which configure() gave it."""
+    h.g.run(
+        f"ip link del {h.dev}.{VID}; ip addr flush dev {h.dev}; sysctl -qw net.ipv6.conf.{h.dev}.disable_ipv6=1",
+        check=False)
+
+
+def check_whole_frames(g, netns, number):
+    """Unfragmented pings of 9000 bytes, IPv4 and IPv6, untagged and tagged."""
+    v4, v6, tagged4, tagged6 = addresses(number)
+    check_pings(g, netns, [v4, tagged4], "-M do -s 8972")
+    check_pings(g, netns, [v6, tagged6], "-M do -s 8952")
+
+
+def test_jumbo_ports(hub, count):
+    """9000-byte frames between two ports and between host and port, tagged and not."""
+    h, g, size = hub, hub.g, count(JUMBO_SIZE)
+    try:
+        g.run(f"ip link set {h.dev} mtu 9000")
+        topology.wait_carrier(g, h.dev)
+        vm_in_netns(h, "vm1", A, 1)
+        vm_in_netns(h, "vm2", B, 3)
+        configure(g, "", h.dev, 4)
+        check_whole_frames(g, "vm1", 3)
+        check_whole_frames(g, "vm1", 4)
+        check_whole_frames(g, "", 3)
+        check_transfers(g, "vm2", "vm1", [addresses(3)[0], addresses(3)[3]], size)
+        check_transfers(g, "vm1", "", [addresses(1)[1], addresses(1)[2]], size)
+        # What does not fit is not sent, and no piece of it arrives.
+        r = g.run(f"ip netns exec vm1 ping -q -c 1 -W 1 -M do -s 8973 {addresses(3)[0]}", check=False)
+        assert r.rc and "100% packet loss" in r.stdout, r.stdout
+    finally:
+        forget_host(h)
+        g.run(f"ip netns exec vm1 ip link del vm1; ip netns exec vm2 ip link del vm2; ip link set {h.dev} mtu 1500",
+              check=False)
+
+
+# What ethtool -K calls an offload, and what ethtool -k calls it.
+OFFLOADS = {
+    "tso": "tcp-segmentation-offload",
+    "tx": "tx-checksumming",
+    "sg": "scatter-gather",
+    "rx": "rx-checksumming",
+    "gro": "generic-receive-offload",
+    "txvlan": "tx-vlan-offload",
+}
+
+
+class Offloads:
+    """ethtool -k and -K of one device."""
+
+    def __init__(self, g, dev, netns=""):
+        self.g, self.dev = g, dev
+        self.enter = f"ip netns exec {netns} " if netns else ""
+        self.before = self.shown()
+
+    def shown(self, change=""):
+        """{feature: "on", "off [fixed]", ...}, after a change if there is one."""
+        script = f"{self.enter}ethtool -K {self.dev} {change} >/dev/null || exit\n" if change else ""
+        text = self.g.out(f"{script}{self.enter}ethtool -k {self.dev}")
+        return dict(line.strip().split(": ", 1) for line in text.splitlines() if ": " in line)
+
+    @contextlib.contextmanager
+    def without(self, offload):
+        name = OFFLOADS[offload]
+        assert self.before[name] == "on", f"{self.dev}: {name} is {self.before[name]}"
+        assert self.shown(f"{offload} off")[name] == "off"
+        say(f"{self.dev}: {offload} off")
+        yield
+        now = self.shown(f"{offload} on")
+        # "tso on" is every kind of TSO, one of them was off.
+        for other in {k for k in now if now[k] != self.before[k]} - {name}:
+            now = self.shown(f"{other} {self.before[other]}")
+        assert now == self.before
+
+
+def test_offloads(hub, count):
+    """Each offload of uplink and port off in turn: TCP with the peer and the host, tagged and not."""
+    h, g, size = hub, hub.g, count(OFFLOAD_SIZE)
+    vm_in_netns(h, "vm1", A, 1)
+    configure(g, "peer", "peer0", 2)
+    try:
+        configure(g, "", h.dev, 4)
+        uplink, port = Offloads(g, h.dev), Offloads(g, "vm1", "vm1")
+        # Tags are always taken off, and a port's frames carry theirs beside them.
+        assert uplink.before["rx-vlan-offload"] == port.before["rx-vlan-offload"] == "on [fixed]"
+        assert port.before["tx-vlan-offload"] == "on [fixed]"
+        with served(g, "peer", ""):
+            for device, offloads in ((uplink, list(OFFLOADS)), (port, list(OFFLOADS)[:-1])):
+                for n, offload in enumerate(offloads):
+                    with device.without(offload):
+                        # IPv4 and IPv6 take turns, tagged and not are always there.
+                        transfer(g, "vm1", [*addresses(2)[n % 2 :: 2], *addresses(4)[1 - n % 2 :: 2]], size)
+    finally:
+        forget_host(h)
 
 
 def test_bridge_on_uplink(hub, count):
