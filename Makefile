@@ -15,13 +15,13 @@ modules: ## build the modules (for the running kernel, or KDIR=build-directory)
 demo: ## show it: a stock kernel in QEMU, three VMs, frames from outside (SEED=n)
 	$(need_root)@scripts/run demo
 
-test: ## all tests; T=name: one; SUITE=lint|kunit|link|queues|placement|vswitch|consumers|vm: one group; KERNEL=stock|debug: all on one (KUnit: always debug); FULL=1: full counts
+test: ## all tests; T=name: one; SUITE=lint|vm|kunit|link|vswitch: one group; KERNEL=stock|debug: all on one (KUnit: always debug); FULL=1: full counts
 	$(need_root)@scripts/run test
 
 lint: ## the checks on the sources alone
 	@scripts/run lint
 
-vm: ## a shell in a guest with the driver bound and this file system inside
+vm: ## a shell in a guest with the driver bound and this file system inside (KERNEL=stock|debug)
 	$(need_root)@scripts/run vm
 
 load: ## build and load the modules into the running kernel, from here

@@ -32,11 +32,7 @@ BUDGETS = {
     "vm": 3,
     "kunit": 2,
     "link": 4,
-    "queues": 4,
-    "placement": 2,
     "vswitch": 3,
-    "consumers": 2,
-    "bench": 2,
 }
 SHORT_FORM = 20
 SHORT_LEAST = 10
