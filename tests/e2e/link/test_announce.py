@@ -34,7 +34,7 @@ class Watch:
         return [text for p, text in self.events("poll") if p == path]
 
     def wait_text(self, path, text):
-        wait_for(f"poll says that {path} is {text!r}", lambda: text in self.texts(path), 10, 0.02)
+        wait_for(f"poll says that {path} is {text!r}", lambda: self.texts(path)[-1:] == [text], 10, 0.02)
 
 
 def queue_uevents(watch):
