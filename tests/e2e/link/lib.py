@@ -125,7 +125,8 @@ class Taps:
         return self.count()
 
     def __exit__(self, kind, *_):
-        rc = self.job.stop(timeout=60)
+        # The guest needs a while to write down hundreds of thousands of frames.
+        rc = self.job.stop(timeout=60 + (0 if kind else self.count() // 1000))
         if kind:
             return
         assert rc == 0, f"taps ended with {rc}: {self.job.stderr}"

@@ -20,6 +20,9 @@ from tests.vm.wire import eth, parse
 
 A, B = vm_mac(1), vm_mac(2)
 BETWEEN = 20
+# Frames a second: a change takes longer than BETWEEN of them, 2000 changes do not
+# make more than the guest can remember.
+RATE = 400
 
 
 def check_stream(s, serials):
@@ -44,7 +47,7 @@ def test_ports_come_and_go(host, count):
     h.port("vm1", A)
     n = h.port_queue("vm1")
     before = h.queue(n)
-    with h.taps("vm1") as t, Stream(h, t, A) as s:
+    with h.taps("vm1") as t, Stream(h, t, A, rate=RATE) as s:
         s.wait_sent(100)
         job = spawn_tool(h.g, "churn", uplink=h.dev, watched="vm1", rounds=rounds, frames=BETWEEN)
         done = run_churn(h, s, job, 60 + rounds * 3)
@@ -69,7 +72,7 @@ def test_filter_moves(host, count, vlan):
     ring, zero = h.rxq(3, "rx_packets"), h.rxq(0, "rx_packets")
     came = {ring: int(h.read(ring)), zero: int(h.read(zero))}
     steps = [["sh", "-c", f"echo {match} >{h.rxq(3, f'filter_{verb}')}"] for verb in ("add", "del")]
-    with h.taps(h.dev) as t, Stream(h, t, A, frame=frame) as s:
+    with h.taps(h.dev) as t, Stream(h, t, A, rate=RATE, frame=frame) as s:
         s.wait_sent(50)
         job = spawn_tool(h.g, "churn", uplink=h.dev, watched=h.dev, rounds=rounds, frames=BETWEEN, commands=steps)
         done = run_churn(h, s, job, 60 + rounds * 3)

@@ -344,6 +344,9 @@ netdev_tx_t vsw_forward_port_xmit(struct sk_buff *skb, struct net_device *dev)
 		return NETDEV_TX_OK;
 	}
 
+	/* The caller's is of the BH kind, the table asks for the plain one. */
+	rcu_read_lock();
+
 	if (is_multicast_ether_addr(match.addr)) {
 		vsw_forward_flood(port->uplink, skb, match.vlan, &port->member);
 		vsw_uplink_deliver_clone(port->uplink, skb);
@@ -351,6 +354,7 @@ netdev_tx_t vsw_forward_port_xmit(struct sk_buff *skb, struct net_device *dev)
 	} else {
 		vsw_port_switch(port, skb, &match);
 	}
+	rcu_read_unlock();
 	return NETDEV_TX_OK;
 }
 
