@@ -6,7 +6,7 @@ folder of tests/e2e or tests), KERNEL (stock or debug: everything on that one),
 FULL=1 (every loop at its full count). Last line of a run: "N passed, N failed,
 N skipped"; errors count as failed.
 
-For tests: fixtures link_guest, wired_guest, one_guest (tests/vm/topology.py), guests shared
+For tests: fixtures link_guest, wired_guest, one_guest, small_guest (tests/vm/topology.py), guests shared
 by the tests of a run, rebooted after a failure or for @pytest.mark.fresh; boot
 (a function that boots a guest of the test's own); count (the number of rounds:
 count(10000) is 500 in the short form); kernel (its name). All of these fail
@@ -363,6 +363,11 @@ def wired_guest(request):
 @pytest.fixture
 def one_guest(request):
     yield from shared_guest(request, "one")
+
+
+@pytest.fixture
+def small_guest(request):
+    yield from shared_guest(request, "small")
 
 
 @pytest.fixture

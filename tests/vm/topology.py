@@ -7,6 +7,8 @@ which then probes both at once. NIC 2 runs on the in-tree igb as the peer across
 wire: network namespace "peer", interface "peer0", up, no address.
 "wired": the same with NICs 0 and 1 on the in-tree igb, too.
 "one": 4 CPUs and NIC 0 alone, wired to the host, without any driver.
+"small": the same with 2 CPUs: on the debug kernel more of them only wait for each
+other's locks, whose holders the host has put to sleep.
 
     load(g)                      # vmq, vmq_igb, vmq_vswitch
     load(g, "vmq", "vmq_igb")    # without the vswitch
@@ -26,6 +28,7 @@ TOPOLOGIES = {
     "link": {"smp": 4, "nics": [HOST, HUB, HUB]},
     "wired": {"smp": 4, "nics": [HOST, HUB, HUB]},
     "one": {"smp": 4, "nics": [HOST]},
+    "small": {"smp": 2, "nics": [HOST]},
 }
 
 

@@ -73,12 +73,13 @@ def check_nothing_left(g):
 
 
 @pytest.fixture
-def bare_guest(link_guest):
-    """The shared guest without our modules."""
-    g = link_guest
+def bare_guest(small_guest):
+    """A guest with NIC 0 alone, and without our modules."""
+    g = small_guest
     if g.run("ls -d /sys/module/vmq", check=False).rc == 0:
         clean(g)
     topology.unload(g)
+    topology.reserve(g, 0)
     # Ends and changes wait for many grace periods.
     g.run("echo 1 >/sys/kernel/rcu_expedited")
     yield g
