@@ -62,6 +62,8 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 # slower, and the stall worth a retry is told by its own line.
 BOOT_TIMEOUT = {"stock": 240, "debug": 600}
 BOOT_RETRIES = 2
+# What a command's own timeout is multiplied by.
+SLOWNESS = {"stock": 1, "debug": 5}
 # Added to a command's own timeout before a silent guest counts as hung.
 GRACE = 60
 TIMER_STALL = "Possible timer handling issue"
@@ -154,6 +156,7 @@ class Job:
 
     def wait(self, timeout=60):
         """Its status; GuestTimeout (and it goes on) if it is not over by then."""
+        timeout *= SLOWNESS[self.guest.kind]
         if self.rc is None:
             self.rc = self.guest.call("wait", timeout, pid=self.pid, timeout=timeout)["rc"]
         if self.rc is None:
@@ -440,6 +443,7 @@ class Guest:
     def run(self, cmd, timeout=60, check=True, env=None, stdin=None):
         """Runs a bash command; children that it leaves go on."""
         self._note(f"run {cmd}")
+        timeout *= SLOWNESS[self.kind]
         m = self.call("run", timeout, cmd=cmd, timeout=timeout, env=env, stdin=stdin)
         result = Result(m["rc"], m["stdout"], m["stderr"])
         said = f"\n--- stdout\n{result.stdout[-4000:]}\n--- stderr\n{result.stderr[-4000:]}"
