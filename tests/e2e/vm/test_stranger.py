@@ -100,6 +100,7 @@ class Machine:
         self.copy_scripts()
         for name in ("Kbuild", "drivers/x.c", "include/x.h"):
             self.write(self.checkout / name, "")
+        (self.checkout / "tests/e2e/link").mkdir(parents=True)
         self.write(self.checkout / "tests/kunit/test_kunit.py", "def test_case(): pass\n")
         self.write(self.checkout / "tests/kunit/x_test.c", "KUNIT_CASE(vmq_x_test_one)\n")
         self.fill_cache()
