@@ -88,9 +88,11 @@ int vmq_queue_event(struct vmq_queue *q, enum vmq_queue_event event);
 int vmq_queue_up(struct vmq_queue *q);
 void vmq_queue_down(struct vmq_queue *q);
 void vmq_queue_run_dry(struct vmq_queue *q);
-void vmq_switch_tell(struct vmq_dev *dev, enum vmq_freed what);
 void vmq_queue_freeing_work(struct work_struct *work);
 void vmq_queue_finish_freeing(struct vmq_dev *dev);
+
+/* vmq_rx.c: vmq_dev.lock held */
+void vmq_switch_tell(struct vmq_dev *dev, enum vmq_freed what);
 
 /* vmq_filter.c: writers hold vmq_dev.lock, find and hit are RCU readers */
 int vmq_filter_table_init(struct vmq_dev *dev);

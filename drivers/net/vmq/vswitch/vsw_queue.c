@@ -197,13 +197,13 @@ static void vsw_queue_offer(struct vsw_uplink *up)
 		if (port->queue ||
 		    (!all && port->reason != VSW_REASON_NO_QUEUE))
 			continue;
-		if (vmq_queue_available(up->vmq)) {
-			vsw_queue_take(port);
-		} else if (all) {
+		if (!vmq_queue_available(up->vmq)) {
 			/* The rest is asked when there is a queue. */
-			set_bit(VMQ_FREED_FILTER, &up->freed);
+			if (all)
+				set_bit(VMQ_FREED_FILTER, &up->freed);
 			return;
 		}
+		vsw_queue_take(port);
 	}
 }
 
