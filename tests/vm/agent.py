@@ -11,6 +11,7 @@ many can be under way at once. Operations: see the do_* functions.
 import base64
 import contextlib
 import ctypes
+import glob
 import importlib.util
 import json
 import multiprocessing
@@ -226,6 +227,25 @@ class Agent:
     def do_get(self, path):
         with open(path, "rb") as f:
             return {"data": base64.b64encode(f.read()).decode()}
+
+    def do_files(self, patterns):
+        """{path: text} of all that match; none of a directory or what cannot be read."""
+        found = {}
+        for path in sorted(p for pattern in patterns for p in glob.glob(pattern)):
+            found[path] = ""
+            with contextlib.suppress(OSError), open(path, errors="replace") as f:
+                found[path] = f.read().rstrip("\n")
+        return {"files": found}
+
+    def do_await(self, pattern, text, timeout):
+        """Waits until a file that matches is there or, if given, has this text."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            for path, now in self.do_files([pattern])["files"].items():
+                if text is None or now == text:
+                    return {"path": path}
+            time.sleep(0.02)
+        return {"path": None}
 
     def do_mark(self, text):
         """A line in the kernel log: all that was logged before it is on the

@@ -67,6 +67,8 @@ SLOWNESS = {"stock": 1, "debug": 5}
 # Added to a command's own timeout before a silent guest counts as hung.
 GRACE = 60
 TIMER_STALL = "Possible timer handling issue"
+# How often a running guest said so: an idle emulated CPU whose timer never came.
+timers_lost = 0
 # QEMU 10.0 with several emulated CPUs now and then fails an assertion of its own
 # (iotlb_to_section) while the guest's firmware and kernel map the devices.
 QEMU_CRASHES = (signal.SIGABRT, signal.SIGSEGV)
@@ -485,6 +487,16 @@ class Guest:
         """Text of a file in the guest, stripped."""
         return self.get(path).decode(errors="replace").strip()
 
+    def files(self, *patterns):
+        """{path: text} of all that match these shell patterns; a directory, or what
+        cannot be read, has no text. Costs no process, as run() does."""
+        return self.call("files", 60, patterns=patterns)["files"]
+
+    def await_file(self, pattern, text=None, timeout=60):
+        """Waits until a file that matches is there or has this text; its path, or None."""
+        timeout *= SLOWNESS[self.kind]
+        return self.call("await", timeout, pattern=pattern, text=text, timeout=timeout)["path"]
+
     # Console
 
     def console_text(self, start=0):
@@ -509,6 +521,7 @@ class Guest:
             with contextlib.suppress(GuestDied):
                 self.mark("check")
         text = self.console_text(self.scanned)
+        self._note_lost_timer(text)
         self.scanned += len(text.encode(errors="replace"))
         bad = [
             line
@@ -519,6 +532,11 @@ class Guest:
             self.failed = True
             shown = "\n".join(bad[:20])
             raise Splat(f"guest {self.name}: {len(bad)} bad console lines, log: {self.console_log}\n{shown}")
+
+    @staticmethod
+    def _note_lost_timer(text):
+        global timers_lost
+        timers_lost += TIMER_STALL in text
 
     @contextlib.contextmanager
     def allow(self, regex):
@@ -545,7 +563,9 @@ class Guest:
             # The console's last lines are complete when QEMU is gone.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(10)
-        lines = self.console_text().splitlines()
+        text = self.console_text()
+        self._note_lost_timer(text)
+        lines = text.splitlines()
         parts = {
             "QEMU said": self._qemu_log()[-2000:].strip(),
             "its first complaints": "\n".join([line for line in lines if SPLAT.search(line)][:3]),

@@ -9,12 +9,15 @@ wire: network namespace "peer", interface "peer0", up, no address.
 "one": 4 CPUs and NIC 0 alone, wired to the host, without any driver.
 "small": the same with 2 CPUs: on the debug kernel more of them only wait for each
 other's locks, whose holders the host has put to sleep.
+"single": the same with one CPU, for which a grace period costs nothing.
 
     load(g)                      # vmq, vmq_igb, vmq_vswitch
     load(g, "vmq", "vmq_igb")    # without the vswitch
     unload(g)                    # all of ours that are loaded
     dev = up(g, 0)               # NIC 0's interface, up and with carrier
 """
+
+import os
 
 from .guest import GuestError
 
@@ -29,6 +32,7 @@ TOPOLOGIES = {
     "wired": {"smp": 4, "nics": [HOST, HUB, HUB]},
     "one": {"smp": 4, "nics": [HOST]},
     "small": {"smp": 2, "nics": [HOST]},
+    "single": {"smp": 1, "nics": [HOST]},
 }
 
 
@@ -49,36 +53,46 @@ def reserve(g, *nics):
         g.run(f"echo vmq_igb >/sys/bus/pci/devices/{g.pci(n)}/driver_override")
 
 
+INSMOD = """
+for ko in {files}; do
+    needs=$(modinfo -F depends $ko) || exit
+    for m in ${{needs//,/ }}; do [[ $m == vmq* ]] || modprobe "$m" || exit; done
+    insmod $ko || exit
+done
+"""
+
+
 def load(g, *names):
     """insmod of our modules (default: the three of a plain set-up) and before
     it what they need of the kernel's own; those already loaded are left."""
-    names = names or MODULES[:3]
-    for name in sorted(names, key=MODULES.index):
-        ko = f"{g.mods}/{name}.ko"
-        g.run(
-            f"[ -d /sys/module/{name} ] && exit 0\n"
-            f"needs=$(modinfo -F depends {ko}) || exit\n"
-            'for m in ${needs//,/ }; do [[ $m == vmq* ]] || modprobe "$m" || exit; done\n'
-            f"insmod {ko}"
-        )
+    loaded = g.files("/sys/module/vmq*")
+    names = [n for n in sorted(names or MODULES[:3], key=MODULES.index) if f"/sys/module/{n}" not in loaded]
+    if names:
+        g.run(INSMOD.format(files=" ".join(f"{g.mods}/{name}.ko" for name in names)), timeout=120)
 
 
 def unload(g, *names):
-    for name in sorted(names or MODULES, key=MODULES.index, reverse=True):
-        g.run(f"[ ! -d /sys/module/{name} ] || rmmod {name}")
+    names = sorted(names or MODULES, key=MODULES.index, reverse=True)
+    g.run(f"for m in {' '.join(names)}; do [ ! -d /sys/module/$m ] || rmmod $m || exit; done", timeout=120)
 
 
 def wait_netdev(g, n, timeout=60):
     """Name of NIC n's interface, once it has one."""
-    poll = f"until ls {g.behind_port(n)}/net 2>/dev/null | grep .; do sleep 0.1; done"
-    return g.out(f"timeout {timeout} bash -c '{poll}'", timeout + 30)
+    path = g.await_file(f"{g.behind_port(n)}/net/*", timeout=timeout)
+    if not path:
+        raise GuestError(f"NIC {n} has no interface after {timeout} s")
+    return os.path.basename(path)
 
 
 def wait_carrier(g, dev, netns=None, timeout=60):
     """Waits until dev, which has to be up, has carrier."""
-    prefix = f"ip netns exec {netns} " if netns else ""
-    poll = f"until [ $(cat /sys/class/net/{dev}/carrier) = 1 ]; do sleep 0.1; done"
-    if g.run(f"{prefix}timeout {timeout} bash -c '{poll}'", timeout + 30, check=False).rc:
+    carrier = f"/sys/class/net/{dev}/carrier"
+    if netns:
+        poll = f"ip netns exec {netns} timeout {timeout} bash -c 'until [ $(<{carrier}) = 1 ]; do sleep 0.1; done'"
+        there = g.run(poll, timeout + 30, check=False).rc == 0
+    else:
+        there = g.await_file(carrier, "1", timeout)
+    if not there:
         raise GuestError(f"{dev} has no carrier after {timeout} s")
 
 

@@ -12,7 +12,6 @@ def host(link_guest):
     """lib.Host of the shared guest's NIC 0, modules loaded, nothing allocated."""
     g = link_guest
     lib.load(g)
-    lib.clean(g)
     h = lib.Host(g)
     yield h
     if g.alive and not g.failed:
