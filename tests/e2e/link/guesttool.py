@@ -12,8 +12,6 @@ mmio   reads or writes one 32-bit register of a PCI function
 serve  hashes or generates TCP streams (see transfer)
 transfer  moves checked bytes over TCP, both ways, to each address
 churn  makes and deletes a port, waiting for frames between two changes
-noise  sends frames until it is killed, come what may
-pools  lists the kernel's page pools
 watch  prints what is announced: poll(2) on files, uevents, RTM_NEWLINK of ports
 sweep  repeats a system call with the n-th allocation failing, n = 1, 2, ...
 
@@ -32,7 +30,6 @@ import select
 import signal
 import socket
 import struct
-import subprocess
 import sys
 import time
 
@@ -198,19 +195,24 @@ def cmd_send(interface, frames, burst=32, gap=0.001):
     print(json.dumps(sent))
 
 
+def write_file(path, text):
+    """Errno of one write."""
+    try:
+        fd = os.open(path, os.O_WRONLY)
+        try:
+            os.write(fd, text.encode("latin-1"))
+        finally:
+            os.close(fd)
+    except OSError as e:
+        return e.errno
+    return 0
+
+
 def cmd_write(items, after=None):
     """[[path, text], ...] to [[errno, text of the file "after"], ...]."""
     results = []
     for path, text in items:
-        number = 0
-        try:
-            fd = os.open(path, os.O_WRONLY)
-            try:
-                os.write(fd, text.encode("latin-1"))
-            finally:
-                os.close(fd)
-        except OSError as e:
-            number = e.errno
+        number = write_file(path, text)
         said = open(after).read().strip() if after else ""
         results.append([number, said])
     print(json.dumps(results))
@@ -312,13 +314,20 @@ def cmd_transfer(netns, addresses, size, port=7000, timeout=60):
 # Ports coming and going while another VM receives
 
 
-def cmd_churn(uplink, watched, rounds, frames, address="52:54:00:cc:00:01", commands=None):
-    """rounds times: make a port, delete it (or run each of `commands`); before
-    each change `frames` more frames must have come at `watched`. Prints the
+def cmd_churn(uplink, watched, rounds, frames, address="52:54:00:cc:00:01", writes=None):
+    """rounds times: make a port, delete it (or do each of `writes`, [path, text]);
+    before each change `frames` more frames must have come at `watched`. Prints the
     least number that came between two changes, and how many changes were made."""
     counter = f"/sys/class/net/{watched}/statistics/rx_packets"
-    make = ["ip", "link", "add", "link", uplink, "name", "churn0", "address", address, "type", "vmq"]
-    steps = commands or [make, ["ip", "link", "del", "churn0"]]
+    netlink = Rtnetlink()
+
+    def make():
+        return netlink.add_port("churn0", address, link=uplink)
+
+    def delete():
+        return netlink.del_port("churn0")
+
+    steps = [lambda w=w: (write_file(*w), "") for w in writes] if writes else [make, delete]
     least, changes = None, 0
 
     def count():
@@ -335,7 +344,9 @@ def cmd_churn(uplink, watched, rounds, frames, address="52:54:00:cc:00:01", comm
                 time.sleep(0.002)
             if changes:
                 least = now - last if least is None else min(least, now - last)
-            subprocess.run(step, check=True)
+            number, reason = step()
+            if number:
+                raise SystemExit(f"change {changes}: {os.strerror(number)}: {reason}")
             last = count()
             changes += 1
     print(json.dumps({"least": least, "changes": changes}))
@@ -388,6 +399,10 @@ class Rtnetlink:
 
     def del_port(self, name):
         return self.request(self.DELLINK, 0, struct.pack("BxHiII", 0, 0, self.index(name), 0, 0))
+
+    def set_up(self, name):
+        """IFF_UP"""
+        return self.request(self.SETLINK, 0, struct.pack("BxHiII", 0, 0, self.index(name), 1, 1))
 
     def set_address(self, name, address):
         payload = struct.pack("BxHiII", 0, 0, self.index(name), 0, 0)
@@ -546,25 +561,7 @@ def cmd_sweep(action, target, dense, stride, limit=20000):
     print(json.dumps({"sites": max(1, n - stride if n > dense else n - 1), **result}))
 
 
-def cmd_noise(interface, dst):
-    """Sends frames until it is killed, whatever becomes of the interface."""
-    netns, name = split(interface)
-    enter_netns(netns)
-    frame = wire.eth(dst, "52:54:00:00:aa:01")
-    sock = None
-    while True:
-        try:
-            if sock is None:
-                sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-                sock.bind((name, wire.ETHERTYPE))
-            for _ in range(8):
-                sock.send(frame)
-        except OSError:
-            sock = None
-        time.sleep(0.05)
-
-
-# Page pools, from the generic netlink family "netdev"
+# Announcements
 
 
 def attributes(data):
@@ -574,42 +571,6 @@ def attributes(data):
         found[kind & 0x3FFF] = data[at + 4 : at + length]
         at += (length + 3) & ~3
     return found
-
-
-def generic_dump(sock, family, command, flags, payload=b""):
-    """Payloads of all answers, after the generic header."""
-    sock.send(struct.pack("IHHII", 20 + len(payload), family, flags, 1, 0) + struct.pack("BBxx", command, 1) + payload)
-    answers = []
-    while True:
-        data = sock.recv(65536)
-        while data:
-            length, kind = struct.unpack_from("IH", data)
-            if kind in (2, 3):
-                return answers
-            answers.append(data[20:length])
-            data = data[(length + 3) & ~3 :]
-        if not flags & 0x300:
-            return answers
-
-
-def cmd_pools():
-    """[[id, ifindex, pages in flight], ...] of all page pools."""
-    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)
-    sock.bind((0, 0))
-    name = Rtnetlink.attribute(2, b"netdev\0")
-    family = struct.unpack("H", attributes(generic_dump(sock, 16, 3, 0x1, name)[0])[1])[0]
-    sock.close()
-    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)
-    sock.bind((0, 0))
-    pools = []
-    for answer in generic_dump(sock, family, 5, 0x301):
-        a = attributes(answer)
-        number = {k: int.from_bytes(v, "little") for k, v in a.items()}
-        pools.append([number.get(1), number.get(2), number.get(4)])
-    print(json.dumps(pools))
-
-
-# Announcements
 
 
 def port_told(data):

@@ -71,10 +71,10 @@ def test_filter_moves(host, count, vlan):
 
     ring, zero = h.rxq(3, "rx_packets"), h.rxq(0, "rx_packets")
     came = {ring: int(h.read(ring)), zero: int(h.read(zero))}
-    steps = [["sh", "-c", f"echo {match} >{h.rxq(3, f'filter_{verb}')}"] for verb in ("add", "del")]
+    writes = [[h.rxq(3, f"filter_{verb}"), match] for verb in ("add", "del")]
     with h.taps(h.dev) as t, Stream(h, t, A, rate=RATE, frame=frame) as s:
         s.wait_sent(50)
-        job = spawn_tool(h.g, "churn", uplink=h.dev, watched=h.dev, rounds=rounds, frames=BETWEEN, commands=steps)
+        job = spawn_tool(h.g, "churn", uplink=h.dev, watched=h.dev, rounds=rounds, frames=BETWEEN, writes=writes)
         done = run_churn(h, s, job, 60 + rounds * 3)
     say(f"{done['changes']} moves, at least {done['least']} frames between two of them")
     check_stream(s, t.serials(h.dev))

@@ -3,21 +3,21 @@
 
 import pytest
 
-from tests.conftest import FULL
 from tests.e2e.link.lib import VM_QUEUES, Host, check_leaks, clean, load, say, tool, vm_mac
+from tests.report import FULL
 from tests.vm import topology
 
 # What the kernel itself says of allocations that fail on request.
 SAID = r"kobject_add_internal failed for|DMA-API: cacheline tracking ENOMEM"
 LEAST_SITES = 30
-# The short form tries each of the first sites, then every hundredth.
-DENSE, STRIDE = (1 << 30, 1) if FULL else (30, 100)
+# The short form tries each of the first sites, then one in two hundred.
+DENSE, STRIDE = (1 << 30, 1) if FULL else (20, 200)
 
 
 @pytest.fixture
-def faulty(small_guest):
+def faulty(single_guest):
     """A debug guest with NIC 0 alone, set up so that every kind of allocation may fail."""
-    g = small_guest
+    g = single_guest
     topology.reserve(g, 0)
     if g.run("test -e /sys/kernel/debug/failslab", check=False).rc:
         pytest.skip("this kernel has no fault injection")
