@@ -4,48 +4,44 @@
 Environment: T (a scenario such as A12, or part of a test's name), SUITE (a
 folder of tests/e2e or tests), KERNEL (stock or debug: everything on that one),
 FULL=1 (every loop at its full count). Last line of a run: "N passed, N failed,
-N skipped"; errors count as failed.
+N skipped"; errors count as failed. tests/lanes.py sets LANE (1 or 2: only that
+lane's tests) and LANE_RESULT (the file for tests/report.py's result; the end of the
+run is then not shown).
 
-For tests: fixtures link_guest, wired_guest, one_guest, small_guest (tests/vm/topology.py), guests shared
-by the tests of a run, rebooted after a failure or for @pytest.mark.fresh; boot
-(a function that boots a guest of the test's own); count (the number of rounds:
-count(10000) is 500 in the short form); kernel (its name). All of these fail
-the test on a kernel complaint. Markers: scenario("A12"), kernel("debug"), fresh.
+For tests: fixtures link_guest, wired_guest, one_guest, small_guest, single_guest
+(tests/vm/topology.py), guests shared by the tests of a run, rebooted after a
+failure or for @pytest.mark.fresh; boot (a function that boots a guest of the
+test's own); count (the number of rounds: count(10000) is 500 in the short form);
+kernel (its name). All of these fail the test on a kernel complaint. A test that
+fails because the emulator lost a CPU's timer is run again, and says so. Markers: scenario("A12"), kernel("debug"), fresh.
 The first line of a test's docstring says what it does and is printed.
 """
 
 import atexit
+import json
 import os
 import shutil
 import threading
 import time
 
 import pytest
+from _pytest.runner import runtestprotocol
 
+from tests import report
+from tests.report import BUDGETS, FULL, say
 from tests.vm import guest as vm
 from tests.vm import topology
 
 TESTS = os.path.dirname(os.path.abspath(__file__))
-# Order of running, and minutes that the short form may take.
-BUDGETS = {
-    "lint": 1,
-    "vm": 3,
-    "kunit": 2,
-    "link": 4,
-    "vswitch": 3,
-}
 SHORT_FORM = 20
 SHORT_LEAST = 10
 HEARTBEAT = 25
 # Guests kept running at the same time: 1 to 2 GiB each.
 GUESTS_MAX = 2
 RUNS_KEPT = 20
-
-FULL = os.environ.get("FULL", "") not in ("", "0")
-
-
-def say(text=""):
-    print(text, flush=True)
+# A second loss is bad luck, a third one is something else.
+RETRIES_MAX = 2
+LANE_RESULT = os.environ.get("LANE_RESULT")
 
 
 def suite_of(item):
@@ -57,6 +53,12 @@ def suite_of(item):
 def kernel_of(item):
     marker = item.get_closest_marker("kernel")
     return os.environ.get("KERNEL") or (marker.args[0] if marker else "stock")
+
+
+def lane_of(item):
+    """1: end to end on the stock kernel, which is the half of it."""
+    marker = item.get_closest_marker("kernel")
+    return "1" if suite_of(item) in ("link", "vswitch") and (not marker or marker.args[0] == "stock") else "2"
 
 
 def scenarios_of(item):
@@ -84,8 +86,10 @@ class Run:
         self.items = {}
         self.selected_all = True
         self.problems = []
+        self.logs = []
         self.times = {}
         self.current = None
+        self.retries = 0
         self.started = 0
         self.suite_started = time.monotonic()
 
@@ -127,6 +131,17 @@ class Run:
 
     def number(self, outcome):
         return list(self.outcome.values()).count(outcome)
+
+    def result(self, status):
+        """As tests/report.py has it."""
+        return {
+            "outcome": self.outcome,
+            "scenarios": {n: scenarios_of(self.items[n]) for n in self.outcome if n in self.items},
+            "minutes": self.times,
+            "problems": self.problems,
+            "logs": self.logs,
+            "status": int(status),
+        }
 
 
 run = Run()
@@ -177,7 +192,7 @@ def boot_guest(**options):
 
 
 def pytest_collection_modifyitems(config, items):
-    suite, text, kernel = (os.environ.get(k, "") for k in ("SUITE", "T", "KERNEL"))
+    suite, text, kernel, lane = (os.environ.get(k, "") for k in ("SUITE", "T", "KERNEL", "LANE"))
     known = {suite_of(i) for i in items}
     if suite and suite not in known:
         raise pytest.UsageError(f"SUITE={suite}: no such suite; there are {', '.join(sorted(known))}")
@@ -186,7 +201,7 @@ def pytest_collection_modifyitems(config, items):
     run.items = {i.nodeid: i for i in items}
 
     def wanted(item):
-        if suite and suite_of(item) != suite:
+        if (suite and suite_of(item) != suite) or (lane and lane_of(item) != lane):
             return False
         return not text or text in scenarios_of(item) or text.lower() in item.nodeid.lower()
 
@@ -200,6 +215,41 @@ def pytest_collection_modifyitems(config, items):
         config.hook.pytest_deselected(items=left_out)
     run.selected_all = not (suite or text)
     items[:] = chosen
+
+
+# Running
+
+failed = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    item.stash[failed] |= outcome.get_result().failed
+
+
+def has_failed(request):
+    """Whether the test has, for its fixtures' ends."""
+    return request.node.stash[failed]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    """As pytest does it; but a test that lost its guest to the emulator gets another."""
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    while True:
+        item.stash[failed] = False
+        lost = vm.timers_lost
+        reports = runtestprotocol(item, log=False, nextitem=nextitem)
+        if not item.stash[failed] or lost == vm.timers_lost or run.retries == RETRIES_MAX:
+            break
+        run.retries += 1
+        say("    the emulator lost the timer of an idle CPU, see tests/vm/guest.py: once more")
+        item._initrequest()
+    for r in reports:
+        item.ihook.pytest_runtest_logreport(report=r)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
 
 
 # Showing
@@ -252,9 +302,8 @@ def end_suite():
     for suite, minutes in run.times.items():
         if minutes is None:
             run.times[suite] = minutes = (time.monotonic() - run.suite_started) / 60
-            budget = BUDGETS.get(suite)
-            over = budget and minutes > budget and not FULL
-            say(f"== {suite}: {minutes:.1f} min" + (f", OVER its budget of {budget} min" if over else ""))
+            if not LANE_RESULT:
+                report.say_suite(suite, minutes)
 
 
 # Judging
@@ -262,10 +311,9 @@ def end_suite():
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_sessionfinish(session, exitstatus):
-    # Whatever happens from here on, and after all that anybody still prints.
-    atexit.register(
-        lambda: say(f"{run.number('passed')} passed, {run.number('failed')} failed, {run.number('skipped')} skipped")
-    )
+    if not LANE_RESULT:
+        # Whatever happens from here on, and after all that anybody still prints.
+        atexit.register(lambda: report.say_sum(run.result(session.exitstatus)))
     run.current = None
     end_suite()
     run.judge_skips()
@@ -276,25 +324,21 @@ def pytest_sessionfinish(session, exitstatus):
     if not run.number("passed") and session.exitstatus == pytest.ExitCode.OK:
         run.problems.append("nothing was tested")
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
-    # Fixtures of an interrupted test end in here and want their guests.
+    # Fixtures of an interrupted test end in here and want their guests. One that
+    # fails at that is the end of this function, too.
+    tell_lanes(session.exitstatus)
     yield
     pool.stop()
-    for problem in run.problems:
-        say(problem)
-    say_scenarios()
     finish_logs(session.exitstatus)
+    tell_lanes(session.exitstatus)
+    if not LANE_RESULT:
+        report.say_problems(run.result(session.exitstatus))
 
 
-def say_scenarios():
-    """A scenario is proven if all tests of it that ran passed."""
-    verdict = {}
-    for nodeid, outcome in run.outcome.items():
-        for scenario in scenarios_of(run.items[nodeid]) if nodeid in run.items else []:
-            verdict[scenario] = verdict.get(scenario, True) and outcome == "passed"
-    names = sorted(verdict, key=lambda s: (s.rstrip("0123456789"), int("0" + s.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))))
-    say("scenarios proven: " + (" ".join(s for s in names if verdict[s]) or "none"))
-    if not all(verdict.values()):
-        say("scenarios NOT proven: " + " ".join(s for s in names if not verdict[s]))
+def tell_lanes(status):
+    if LANE_RESULT:
+        with open(LANE_RESULT, "w") as f:
+            json.dump(run.result(status), f)
 
 
 def finish_logs(status):
@@ -304,7 +348,7 @@ def finish_logs(status):
     if status == pytest.ExitCode.OK:
         shutil.rmtree(logs, ignore_errors=True)
     elif os.path.isdir(logs):
-        say(f"logs: {logs}")
+        run.logs.append(logs)
 
 
 def remove_old_runs():
@@ -343,10 +387,9 @@ def shared_guest(request, name):
     guest.mark(request.node.name)
     for wire in guest.wires.values():
         wire.clear()
-    failed_before = request.session.testsfailed
     yield guest
     # What a failed test left behind must not fail the next one.
-    guest.failed |= request.session.testsfailed != failed_before
+    guest.failed |= has_failed(request)
     guest.check_console()
 
 
@@ -371,6 +414,11 @@ def small_guest(request):
 
 
 @pytest.fixture
+def single_guest(request):
+    yield from shared_guest(request, "single")
+
+
+@pytest.fixture
 def boot(request):
     """boot(nics=[...], ...): a running Guest on the test's kernel for this test alone."""
     guests = []
@@ -380,12 +428,10 @@ def boot(request):
         guests.append(boot_guest(**options))
         return guests[-1]
 
-    failed_before = request.session.testsfailed
     yield start
-    failed = request.session.testsfailed != failed_before
     try:
         for guest in guests:
-            guest.failed |= failed
+            guest.failed |= has_failed(request)
             if guest.alive:
                 guest.check_console()
     finally:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The judging of a run (tests/conftest.py), on scratch copies with made-up tests."""
+"""The judging of a run (tests/conftest.py, lanes.py), on scratch copies with made-up tests."""
 
 import os
 import re
@@ -45,7 +45,7 @@ def test_skipped():
 @pytest.fixture
 def scratch(tmp_path):
     """run(test text, expected skips, env): status and lines of a pytest run of its own."""
-    for path in ("pytest.ini", "tests/__init__.py", "tests/conftest.py", "tests/vm"):
+    for path in ("pytest.ini", "tests/__init__.py", "tests/conftest.py", "tests/report.py", "tests/lanes.py", "tests/vm"):
         target = tmp_path / path
         target.parent.mkdir(parents=True, exist_ok=True)
         if os.path.isdir(f"{TOP}/{path}"):
@@ -53,14 +53,17 @@ def scratch(tmp_path):
         else:
             shutil.copy(f"{TOP}/{path}", target)
 
-    def run(text, skips="", **env):
-        test = tmp_path / "tests/e2e/link/test_made_up.py"
-        test.parent.mkdir(parents=True, exist_ok=True)
-        test.write_text(text)
+    def run(text, skips="", other=None, module="pytest", **env):
+        """other: a test file of another suite."""
+        for suite, content in (("link", text), ("vm", other)):
+            test = tmp_path / f"tests/e2e/{suite}/test_made_up.py"
+            test.parent.mkdir(parents=True, exist_ok=True)
+            test.write_text(content or "")
         (tmp_path / "tests/expected-skips.txt").write_text(skips)
-        clean = {k: v for k, v in os.environ.items() if k not in ("T", "SUITE", "KERNEL", "FULL")}
+        chosen = ("T", "SUITE", "KERNEL", "FULL", "LANE", "LANE_RESULT")
+        clean = {k: v for k, v in os.environ.items() if k not in chosen}
         done = subprocess.run(
-            [sys.executable, "-B", "-m", "pytest"],
+            [sys.executable, "-B", "-m", module],
             cwd=tmp_path,
             env={**clean, "XDG_CACHE_HOME": str(tmp_path / "cache"), **env},
             stdout=subprocess.PIPE,
@@ -137,6 +140,73 @@ def test_counts(scratch):
     text = "def test_n(count):\n    print('got', count(10000), count(50))\n"
     assert "got 500 10" in scratch(text)[1]
     assert "got 10000 50" in scratch(text, FULL="1")[1]
+
+
+LOSES_TIMER = """
+from tests.vm import guest
+
+runs = []
+
+def test_lost():
+    runs.append(1)
+    guest.timers_lost += len(runs) <= {times}
+    assert len(runs) > {times}
+"""
+
+
+def test_lost_timer(scratch):
+    """A test whose guest's timer the emulator lost is run again, said aloud, twice a run at most."""
+    rc, lines = scratch(LOSES_TIMER.format(times=2))
+    assert rc == 0 and lines[-1] == "1 passed, 0 failed, 0 skipped"
+    assert len([line for line in lines if "the emulator lost the timer" in line]) == 2
+    rc, lines = scratch(LOSES_TIMER.format(times=3))
+    assert rc == 1 and lines[-1] == "0 passed, 1 failed, 0 skipped"
+    # A failure without it is a failure.
+    rc, lines = scratch(LOSES_TIMER.format(times=2).replace("timers_lost +=", "other ="))
+    assert rc == 1 and not any("once more" in line for line in lines)
+
+
+LANES = {"module": "tests.lanes"}
+
+
+def test_lanes(scratch):
+    """Two lanes: each test once, lines marked, one end for both, red if either is."""
+    other = "import pytest\n\n@pytest.mark.scenario('A1')\ndef test_other():\n    assert 3 == 3\n"
+    rc, lines = scratch(PASS_AND_FAIL, other=other, **LANES)
+    assert rc == 1 and lines[-1] == "2 passed, 2 failed, 0 skipped"
+    assert "scenarios proven: none" in lines and "scenarios NOT proven: A1 A2 A10" in lines
+    assert "[1] test_good [A1]: Does something good." in lines and "[2] test_other [A1]" in lines
+    rc, lines = scratch(PASS_AND_FAIL.split("@pytest.mark.scenario(\"A2\")")[0], other=other, **LANES)
+    assert rc == 0 and lines[-1] == "2 passed, 0 failed, 0 skipped" and "scenarios proven: A1" in lines
+    rc, lines = scratch(PASS_AND_FAIL.split("@pytest.mark.scenario(\"A2\")")[0], other=other.replace("== 3", "== 4"), **LANES)
+    assert rc == 1 and lines[-1] == "1 passed, 1 failed, 0 skipped"
+
+
+def test_lanes_skips(scratch):
+    """A skip in either lane is judged, and one of a test that does not exist is told once."""
+    skips = "tests/e2e/link/test_made_up.py::test_skipped | no such hardware\n"
+    rc, lines = scratch(SKIP, skips, other=SKIP, **LANES)
+    assert rc == 1 and lines[-1] == "2 passed, 1 failed, 1 skipped"
+    skips += skips.replace("link", "vm")
+    rc, lines = scratch(SKIP, skips, other=SKIP, **LANES)
+    assert rc == 0 and lines[-1] == "2 passed, 0 failed, 2 skipped"
+    rc, lines = scratch(SKIP, skips + "tests/x.py::test_gone | away\n", other=SKIP, **LANES)
+    assert rc == 1 and lines[-1] == "2 passed, 1 failed, 2 skipped"
+    assert len([line for line in lines if "test_gone" in line]) == 1
+
+
+def test_lane_dies(scratch):
+    """A lane that ends without a word fails the run."""
+    other = "import os, signal\n\ndef test_dies():\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    rc, lines = scratch("def test_good():\n    pass\n", other=other, **LANES)
+    assert rc == 1 and lines[-1] == "1 passed, 1 failed, 0 skipped"
+    assert "lane 2 ended with status -9 and no result" in lines
+
+
+def test_one_lane(scratch):
+    """With T or SUITE there are no lanes to tell apart."""
+    rc, lines = scratch(PASS_AND_FAIL, T="good", **LANES)
+    assert rc == 0 and "test_good [A1]: Does something good." in lines and lines[-1] == "1 passed, 0 failed, 0 skipped"
 
 
 def test_heartbeat(scratch, tmp_path):
