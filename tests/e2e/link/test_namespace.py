@@ -83,6 +83,50 @@ def test_bond_of_a_user_claims_no_address(host):
         assert A in h.queue(n)["filters"] and C not in h.queue(n)["filters"]
 
 
+def test_bond_over_macvlan_claims_no_address(host):
+    """The port stays with the host, a macvlan on it goes to a user: its bond does not give the port an address either."""
+    h, g = host, host.g
+    h.port("vm1", A)
+    n = h.port_queue("vm1")
+    with users_namespace(g, "tenant") as enter:
+        g.run("modprobe bonding; modprobe dummy; ip link add link vm1 name mv0 type macvlan mode passthru &&"
+              " ip link set mv0 netns tenant")
+        script = (
+            f"ip link add dummy0 address {C} type dummy && "
+            "ip link add bond0 type bond mode active-backup fail_over_mac follow miimon 100 && "
+            "ip link set dummy0 master bond0 && ip link set mv0 master bond0 && "
+            "ip link set bond0 up && ip link set dummy0 up && ip link set mv0 up && sleep 1 && "
+            "ip link set dummy0 carrier off && sleep 2 && cat /proc/net/bonding/bond0"
+        )
+        text = g.out(f"{enter} bash -c {shlex.quote(script)}")
+        assert "Currently Active Slave: mv0" in text, "the bond did not fail over, nothing was tried"
+        assert g.out("cat /sys/class/net/vm1/address") == A
+        assert A in h.queue(n)["filters"] and C not in h.queue(n)["filters"]
+
+
+def test_host_is_no_deputy(host):
+    """What the host deletes makes a user's bond fail over, in the host's name: the port's address stays."""
+    h, g = host, host.g
+    h.port("vm1", A)
+    n = h.port_queue("vm1")
+    with users_namespace(g, "tenant") as enter:
+        g.run(f"modprobe bonding; ip link add vb type veth peer name va address {C} && ip link set vb up &&"
+              " ip link set va netns tenant && ip link set vm1 netns tenant")
+        script = (
+            "ip link add bond0 type bond mode active-backup fail_over_mac follow miimon 100 && "
+            "ip link set va master bond0 && ip link set vm1 master bond0 && "
+            "ip link set bond0 up && ip link set va up && ip link set vm1 up && sleep 1 && cat /proc/net/bonding/bond0"
+        )
+        text = g.out(f"{enter} bash -c {shlex.quote(script)}")
+        assert "Currently Active Slave: va" in text, "the bond uses another slave, nothing is tried"
+        with g.allow("is still in use by bond"):
+            g.run("ip link del vb")
+        text = g.out(f"{enter} cat /proc/net/bonding/bond0")
+        assert "Currently Active Slave: vm1" in text, "the bond did not fail over, nothing was tried"
+        assert g.out("ip netns exec tenant cat /sys/class/net/vm1/address") == A
+        assert A in h.queue(n)["filters"] and C not in h.queue(n)["filters"]
+
+
 def attack_files(h, enter):
     """Every writable file of the uplink, open to all as far as file modes go."""
     pattern = f"{h.vmq}/ {' '.join(h.rxq(q) + '/' for q in range(8))}"

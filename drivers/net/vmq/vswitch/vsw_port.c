@@ -17,22 +17,57 @@
 
 /*
  * Addresses are policy of the uplink's owner: being root of the namespace that
- * the port was handed to is not enough. Nor is having that root's bond or team
- * ask from a kernel thread, which may do anything.
+ * the port was handed to is not enough.
  *
  * Not a case for vmq/last_error, which would be the container's to write.
  */
 int vsw_port_may_change(const struct vsw_port *port,
 			struct netlink_ext_ack *extack)
 {
-	struct user_namespace *owner = dev_net(port->lower)->user_ns;
-
-	if (ns_capable(owner, CAP_NET_ADMIN) &&
-	    (!(current->flags & PF_KTHREAD) ||
-	     dev_net(port->dev)->user_ns == owner))
+	if (ns_capable(dev_net(port->lower)->user_ns, CAP_NET_ADMIN))
 		return 0;
 	NL_SET_ERR_MSG(extack,
 		       "addresses of a port belong to the uplink's owner");
+	return -EPERM;
+}
+
+static int vsw_port_upper_is_foreign(struct net_device *upper,
+				     struct netdev_nested_priv *priv)
+{
+	return dev_net(upper)->user_ns != priv->data;
+}
+
+/* Is the port, or something that stands on it, in the hands of another root? */
+static bool vsw_port_is_foreign(const struct vsw_port *port)
+{
+	struct user_namespace *owner = dev_net(port->lower)->user_ns;
+	struct netdev_nested_priv priv = { .data = owner };
+	bool foreign = dev_net(port->dev)->user_ns != owner;
+
+	rcu_read_lock();
+	if (netdev_walk_all_upper_dev_rcu(port->dev, vsw_port_upper_is_foreign,
+					  &priv))
+		foreign = true;
+	rcu_read_unlock();
+	return foreign;
+}
+
+/*
+ * Who asks need not be who wants it. A bond that fails over gives its address
+ * to a slave, a macvlan hands it down: from a kernel thread, or from whatever
+ * the uplink's owner does that makes the other slave go. So while the address
+ * is another root's to want, a thread may not change it, and nobody may while
+ * something stands on the port.
+ */
+static int vsw_port_check_asker(const struct vsw_port *port,
+				struct netlink_ext_ack *extack)
+{
+	if (!vsw_port_is_foreign(port) ||
+	    (!(current->flags & PF_KTHREAD) &&
+	     !netdev_has_any_upper_dev(port->dev)))
+		return 0;
+	NL_SET_ERR_MSG(extack,
+		       "a device of another owner stands on the port, take it off first");
 	return -EPERM;
 }
 
@@ -43,7 +78,8 @@ int vsw_port_check_addr(const struct vsw_port *port, const u8 *addr,
 	struct vmq_match match = { .vlan = VMQ_VLAN_UNTAGGED };
 	int err;
 
-	err = vsw_port_may_change(port, extack);
+	err = vsw_port_may_change(port, extack) ?:
+	      vsw_port_check_asker(port, extack);
 	if (err)
 		return err;
 	/* A macvlan that goes together with its port gives it its address back. */
