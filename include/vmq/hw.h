@@ -65,6 +65,8 @@ struct vmq_hw_caps {
  *	the call was made is delivered (GRO flushed too). -ETIMEDOUT.
  * @queue_tx_drain: wait until every frame that was posted to the queue's
  *	transmit ring when the call was made is completed. -ETIMEDOUT.
+ * @queue_named: the queue, whose rings run, has another vm_name: show it in
+ *	/proc/interrupts.
  * @queue_kick: raise the queue's interrupt by software. Any context.
  * @queue_xmit: post one frame to the transmit ring. BH off, the lock of the
  *	uplink's tx queue @id is held and the queue was not stopped. Consumes
@@ -83,6 +85,7 @@ struct vmq_hw_ops {
 	void (*queue_release)(struct vmq_dev *dev, u16 id);
 	int (*queue_drain)(struct vmq_dev *dev, u16 id);
 	int (*queue_tx_drain)(struct vmq_dev *dev, u16 id);
+	void (*queue_named)(struct vmq_dev *dev, u16 id);
 	void (*queue_kick)(struct vmq_dev *dev, u16 id);
 	void (*queue_xmit)(struct vmq_dev *dev, u16 id, struct sk_buff *skb,
 			   bool more);
@@ -186,6 +189,8 @@ struct vmq_queue {
  * @mac_slots: shadow of the NIC's address slots; under @lock
  * @nr_default_filters: filters on queue 0, so that a batch without any costs
  *	no lookup; READ_ONCE() in the data path
+ * @nr_any_filters: filters for any VLAN, so that without any a frame costs one
+ *	lookup; READ_ONCE() in the data path
  * @freeing: looks whether the readers of freed queues gave their frames back
  * @last_queue: id that the last write to vmq/allocate got, or 0
  * @text_lock: protects @last_error and the names of the queues; a leaf lock
@@ -204,6 +209,7 @@ struct vmq_dev {
 	struct vmq_filter __rcu **filter_ids;
 	struct vmq_mac_slot *mac_slots;
 	u16 nr_default_filters;
+	u16 nr_any_filters;
 	u16 last_queue;
 	struct delayed_work freeing;
 

@@ -381,6 +381,15 @@ static int fake_queue_tx_drain(struct vmq_dev *dev, u16 id)
 	return q->drain_err;
 }
 
+static void fake_queue_named(struct vmq_dev *dev, u16 id)
+{
+	struct fake_queue *q = fake_enter(dev, id);
+
+	if (!q->started)
+		fake_break(q->nic, "named %u, whose rings do not run", id);
+	fake_log(q->nic, "named %u %s", id, dev->queues[id].vm_name);
+}
+
 static void fake_queue_kick(struct vmq_dev *dev, u16 id)
 {
 	fake_from_dev(dev)->queues[id].kicks++;
@@ -410,6 +419,7 @@ static const struct vmq_hw_ops fake_ops = {
 	.queue_release	= fake_queue_release,
 	.queue_drain	= fake_queue_drain,
 	.queue_tx_drain	= fake_queue_tx_drain,
+	.queue_named	= fake_queue_named,
 	.queue_kick	= fake_queue_kick,
 	.queue_xmit	= fake_queue_xmit,
 };

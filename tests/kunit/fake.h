@@ -14,8 +14,8 @@
 
 #define FAKE_QUEUES	8
 #define FAKE_SLOTS	32
-#define FAKE_RING	256
-#define FAKE_STREAMS	24
+#define FAKE_RING	512
+#define FAKE_STREAMS	32
 #define FAKE_TEXT	8192
 
 /* Owner word for fake_*(): the two enum vmq_owner, shorter. */

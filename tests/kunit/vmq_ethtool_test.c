@@ -65,9 +65,12 @@ static void vmq_ethtool_test_whole_queue(struct kunit *test)
 			   "alloc 4, start 4, hold 4, write 11 0x10, drain 0, release 4");
 	/* The next rule finds the queue there. */
 	KUNIT_EXPECT_EQ(test, rule_add(f, 0x11, 0, 4), 2);
-	KUNIT_EXPECT_EQ(test, f->dev.queues[4].nr_filters, 2);
+	/* Without a VLAN: any. */
+	KUNIT_EXPECT_EQ(test, rule_add(f, 0x11, VMQ_VLAN_ANY, 4), 3);
+	KUNIT_EXPECT_EQ(test, f->dev.queues[4].nr_filters, 3);
 	KUNIT_EXPECT_EQ(test, rule_del(f, 1), 0);
 	KUNIT_EXPECT_EQ(test, rule_del(f, 2), 0);
+	KUNIT_EXPECT_EQ(test, rule_del(f, 3), 0);
 	KUNIT_EXPECT_EQ(test, fake_state(f, 4), VMQ_QUEUE_PAUSED);
 }
 
@@ -96,7 +99,6 @@ static void vmq_ethtool_test_refuse(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rule_add(f, 0x11, 0, 3), -EEXIST);
 	KUNIT_EXPECT_EQ(test, rule_add(f, 0x11, 5, 3), -EOPNOTSUPP);
 	KUNIT_EXPECT_EQ(test, rule_add(f, 0x13, 4095, 3), -EINVAL);
-	KUNIT_EXPECT_EQ(test, rule_add(f, 0x13, VMQ_VLAN_ANY, 3), -EOPNOTSUPP);
 	KUNIT_EXPECT_EQ(test, rule_add(f, 0x13, 0, 8), -EINVAL);
 	KUNIT_EXPECT_EQ(test, rule_add(f, 0x13, 0, 255), -EINVAL);
 	KUNIT_EXPECT_EQ(test, rule_add(f, 0x13, 0, 1ULL << 40), -EINVAL);

@@ -321,10 +321,10 @@ static void vmq_filter_test_unsupported(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, fake_make_running(f, ADMIN, 0x12), 2);
 	fake_log_clear(f);
 	fake_remember(f);
-	KUNIT_EXPECT_EQ(test, fake_add(f, ADMIN, 1, 0x13, VMQ_VLAN_ANY),
-			-EOPNOTSUPP);
 	/* One address on two VM queues: the NIC could not tell them apart. */
 	KUNIT_EXPECT_EQ(test, fake_add(f, ADMIN, 2, 0x11, 5), -EOPNOTSUPP);
+	KUNIT_EXPECT_EQ(test, fake_add(f, ADMIN, 2, 0x11, VMQ_VLAN_ANY),
+			-EOPNOTSUPP);
 	KUNIT_EXPECT_EQ(test, fake_add(f, ADMIN, 1, 0x13, 4095), -EINVAL);
 	KUNIT_EXPECT_EQ(test, fake_add(f, ADMIN, 8, 0x13, 0), -EINVAL);
 	KUNIT_EXPECT_EQ(test, fake_add(f, ADMIN, U16_MAX, 0x13, 0), -EINVAL);
@@ -460,6 +460,80 @@ static void vmq_filter_test_stream_round(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, fake_del(f, VSWITCH, fid), 0);
 }
 
+/* What the NIC lets in, an address at a time, is what the queue claims. */
+static void vmq_filter_test_exact(struct kunit *test)
+{
+	struct fake_nic *f = test->priv;
+	const struct vmq_queue *q = &f->dev.queues[1];
+	int own;
+
+	KUNIT_EXPECT_TRUE(test, vmq_filter_is_exact(q));
+	KUNIT_ASSERT_EQ(test, fake_allocate(f, ADMIN, 1), 0);
+	KUNIT_ASSERT_GT(test, fake_add(f, ADMIN, 1, 0x11, VMQ_VLAN_ANY), 0);
+	KUNIT_EXPECT_TRUE(test, vmq_filter_is_exact(q));
+	/* One of its VLANs by name changes nothing, another address does. */
+	KUNIT_ASSERT_GT(test, fake_add(f, ADMIN, 1, 0x11, 5), 0);
+	KUNIT_EXPECT_TRUE(test, vmq_filter_is_exact(q));
+	own = fake_add(f, ADMIN, 1, 0x12, 5);
+	KUNIT_EXPECT_FALSE(test, vmq_filter_is_exact(q));
+	KUNIT_ASSERT_EQ(test, fake_del(f, ADMIN, own), 0);
+	KUNIT_EXPECT_TRUE(test, vmq_filter_is_exact(q));
+	/* A VLAN of its address that is not its own. */
+	own = fake_add(f, ADMIN, 0, 0x11, 6);
+	KUNIT_EXPECT_FALSE(test, vmq_filter_is_exact(q));
+	KUNIT_EXPECT_TRUE(test, vmq_filter_is_exact(&f->dev.queues[0]));
+	KUNIT_EXPECT_TRUE(test, vmq_filter_is_exact(&f->dev.queues[2]));
+	KUNIT_ASSERT_EQ(test, fake_del(f, ADMIN, own), 0);
+	KUNIT_EXPECT_TRUE(test, vmq_filter_is_exact(q));
+}
+
+/* A filter for any VLAN: what no other one of its address claims. */
+static void vmq_filter_test_any_round(struct kunit *test)
+{
+	struct fake_nic *f = test->priv;
+	int any, tagged;
+
+	any = fake_add(f, ADMIN, 1, 0x11, VMQ_VLAN_ANY);
+	KUNIT_ASSERT_GT(test, any, 0);
+	vmq_filter_test_expect_on(test, f, 0, 1);
+	vmq_filter_test_expect_on(test, f, 1, 1);
+
+	/* One of its VLANs gets a filter of its own: the same queue. */
+	tagged = fake_add(f, ADMIN, 1, 0x11, 100);
+	KUNIT_ASSERT_GT(test, tagged, 0);
+	vmq_filter_test_expect_on(test, f, 1, 1);
+	KUNIT_ASSERT_EQ(test, fake_del(f, ADMIN, tagged), 0);
+	vmq_filter_test_expect_on(test, f, 1, 1);
+
+	/* On the default queue it takes its VLAN away from the VM. */
+	tagged = fake_add(f, ADMIN, 0, 0x11, 100);
+	KUNIT_ASSERT_GT(test, tagged, 0);
+	vmq_filter_test_expect_on(test, f, 0, 1);
+	vmq_filter_test_expect_on(test, f, 1, 0);
+	KUNIT_ASSERT_EQ(test, fake_del(f, ADMIN, any), 0);
+	vmq_filter_test_expect_on(test, f, 0, 0);
+	KUNIT_ASSERT_EQ(test, fake_del(f, ADMIN, tagged), 0);
+}
+
+static void vmq_filter_test_any(struct kunit *test)
+{
+	struct fake_nic *f = test->priv;
+	unsigned int round;
+
+	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
+	KUNIT_ASSERT_EQ(test, fake_allocate(f, ADMIN, 1), 0);
+	fake_consume(f, 1);
+	KUNIT_ASSERT_EQ(test, fake_commit(f, ADMIN, 1), 0);
+	fake_stream_add(f, 0x11, 0);
+	fake_stream_add(f, 0x11, 100);
+	f->traffic = true;
+	fake_inject(f);
+	for (round = 0; round < 12 && !f->broken[0]; round++)
+		vmq_filter_test_any_round(test);
+	fake_expect_sound(test, f);
+	KUNIT_EXPECT_GE(test, f->streams[0].sent, 100);
+}
+
 /* Not one frame lost, doubled or out of order, whenever it comes. */
 static void vmq_filter_test_streams(struct kunit *test)
 {
@@ -490,6 +564,15 @@ static void vmq_filter_test_del_drains(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_del(f, ADMIN, 1), 0);
 	KUNIT_EXPECT_EQ(test, f->queues[1].nr, 0);
 	KUNIT_EXPECT_EQ(test, f->streams[0].received, 2);
+	KUNIT_EXPECT_EQ(test, f->streams[0].last, 1);
+
+	/* Also when the address stays, for another VLAN. */
+	KUNIT_ASSERT_EQ(test, fake_add(f, ADMIN, 1, 0x11, 0), 1);
+	KUNIT_ASSERT_EQ(test, fake_add(f, ADMIN, 1, 0x11, 5), 2);
+	fake_send(f, 0);
+	KUNIT_EXPECT_EQ(test, f->queues[1].nr, 1);
+	KUNIT_EXPECT_EQ(test, fake_del(f, ADMIN, 1), 0);
+	KUNIT_EXPECT_EQ(test, f->streams[0].received, 3);
 	KUNIT_EXPECT_EQ(test, f->streams[0].last, 1);
 }
 
@@ -533,6 +616,8 @@ static struct kunit_case vmq_filter_test_cases[] = {
 	KUNIT_CASE(vmq_filter_test_ids_used_up),
 	KUNIT_CASE(vmq_filter_test_words),
 	KUNIT_CASE(vmq_filter_test_streams),
+	KUNIT_CASE(vmq_filter_test_any),
+	KUNIT_CASE(vmq_filter_test_exact),
 	KUNIT_CASE(vmq_filter_test_del_drains),
 	KUNIT_CASE(vmq_filter_test_default_pool),
 	{}

@@ -13,9 +13,11 @@
 #define ORACLE_FILTERS	64
 #define ORACLE_MOVE_MAX	5
 
-/* The first three can be filters here, the others never. */
+/* What filters name; the last one is none. */
 static const u16 oracle_vlans[] = { VMQ_VLAN_UNTAGGED, 5, 4094, VMQ_VLAN_ANY,
 				    4095 };
+/* What frames carry; the last one only a filter for any VLAN claims. */
+static const u16 oracle_tags[] = { VMQ_VLAN_UNTAGGED, 5, 4094, 6 };
 
 struct oracle_queue {
 	u8 state;
@@ -120,19 +122,30 @@ static void oracle_settle(struct oracle *o, u16 id, bool committed)
 						VMQ_QUEUE_ALLOCATED;
 }
 
-/* Where a frame belongs: its filter's queue if that runs, else queue 0. */
-static u16 oracle_fate(const struct oracle *o, u8 addr, u16 vlan)
+static unsigned int oracle_find(const struct oracle *o, u8 addr, u16 vlan)
 {
-	const struct oracle_filter *m;
 	unsigned int i;
 
-	for (i = 1; i < ORACLE_FILTERS; i++) {
-		m = &o->filters[i];
-		if (m->used && m->addr == addr && m->vlan == vlan)
-			return o->open && oracle_committed(o, m->queue) ?
-				       m->queue : 0;
-	}
+	for (i = 1; i < ORACLE_FILTERS; i++)
+		if (o->filters[i].used && o->filters[i].addr == addr &&
+		    o->filters[i].vlan == vlan)
+			return i;
 	return 0;
+}
+
+/*
+ * Where a frame belongs: to the queue of the filter of its VLAN, or else of
+ * the one for any VLAN, if that runs; in all other cases to queue 0.
+ */
+static u16 oracle_fate(const struct oracle *o, u8 addr, u16 vlan)
+{
+	unsigned int i = oracle_find(o, addr, vlan);
+	u16 queue;
+
+	if (!i)
+		i = oracle_find(o, addr, VMQ_VLAN_ANY);
+	queue = i ? o->filters[i].queue : 0;
+	return o->open && oracle_committed(o, queue) ? queue : 0;
 }
 
 /* The VM queue that has this address, whatever the VLAN; 0 for none. */
@@ -155,17 +168,6 @@ static unsigned int oracle_free_slots(const struct oracle *o)
 	for (addr = 0; addr < ORACLE_ADDRS; addr++)
 		nr -= !!oracle_home(o, addr);
 	return nr;
-}
-
-static unsigned int oracle_find(const struct oracle *o, u8 addr, u16 vlan)
-{
-	unsigned int i;
-
-	for (i = 1; i < ORACLE_FILTERS; i++)
-		if (o->filters[i].used && o->filters[i].addr == addr &&
-		    o->filters[i].vlan == vlan)
-			return i;
-	return 0;
 }
 
 static unsigned int oracle_free_id(const struct oracle *o)
@@ -230,6 +232,25 @@ static bool oracle_same_filter(const struct oracle_filter *m,
 	       flt->owner == m->owner;
 }
 
+/* Each address of the queue in any VLAN, and none of them elsewhere. */
+static bool oracle_exact(const struct oracle *o, u16 id)
+{
+	const struct oracle_filter *m;
+	unsigned int i, any;
+	bool here;
+
+	for (i = 1; i < ORACLE_FILTERS && id; i++) {
+		m = &o->filters[i];
+		if (!m->used)
+			continue;
+		any = oracle_find(o, m->addr, VMQ_VLAN_ANY);
+		here = any && o->filters[any].queue == id;
+		if (here != (m->queue == id))
+			return false;
+	}
+	return true;
+}
+
 static void oracle_check_filters(struct oracle *o)
 {
 	unsigned int nr[FAKE_QUEUES] = {}, i;
@@ -249,6 +270,10 @@ static void oracle_check_filters(struct oracle *o)
 		oracle_same(o, o->f->dev.queues[i].nr_filters == nr[i],
 			    "queue %u has %u filters, model says %u", i,
 			    o->f->dev.queues[i].nr_filters, nr[i]);
+	for (i = 0; i < o->f->caps.pools; i++)
+		oracle_same(o, vmq_filter_is_exact(&o->f->dev.queues[i]) ==
+			    oracle_exact(o, i), "queue %u is exact: %d", i,
+			    oracle_exact(o, i));
 }
 
 /* The NIC has each address of a running queue once, and nothing else. */
@@ -281,13 +306,14 @@ static void oracle_check_nic(struct oracle *o)
 /* A frame of each VLAN to an address, with nothing else going on. */
 static void oracle_check_frames(struct oracle *o)
 {
-	unsigned int i, first = 3 * oracle_below(o, ORACLE_ADDRS);
+	unsigned int n = ARRAY_SIZE(oracle_tags), i;
+	unsigned int first = n * oracle_below(o, ORACLE_ADDRS);
 	struct fake_stream *s;
 
 	if (!o->open)
 		return;
 	fake_poll_all(o->f);
-	for (i = first; i < first + 3; i++) {
+	for (i = first; i < first + n; i++) {
 		s = &o->f->streams[i];
 		s->may_go = BIT_ULL(oracle_fate(o, s->m.addr[ETH_ALEN - 1],
 						s->m.vlan));
@@ -470,7 +496,6 @@ static void oracle_add_reasons(const struct oracle *o, struct oracle_errnos *e,
 	u16 home = oracle_home(o, m->addr);
 
 	oracle_may(e, m->vlan == 4095, -EINVAL);
-	oracle_may(e, m->vlan == VMQ_VLAN_ANY, -EOPNOTSUPP);
 	oracle_may(e, !there, -EINVAL);
 	oracle_may(e, oracle_find(o, m->addr, m->vlan), -EEXIST);
 	if (!there || !m->queue)
@@ -487,9 +512,8 @@ static void oracle_add(struct oracle *o)
 	struct oracle_filter m = {
 		.used	= true,
 		.addr	= oracle_below(o, ORACLE_ADDRS),
-		.vlan	= oracle_vlans[oracle_below(o, 16) ?
-				       oracle_below(o, 3) :
-				       3 + oracle_below(o, 2)],
+		.vlan	= oracle_vlans[oracle_below(o, 32) ?
+				       oracle_below(o, 4) : 4],
 		.queue	= oracle_below(o, 20) ?
 			  oracle_queue(o, ~BIT(VMQ_QUEUE_UNDEFINED)) :
 			  o->f->caps.pools,
@@ -750,14 +774,14 @@ static void oracle_report(struct oracle *o, unsigned int ops)
 
 static void oracle_start(struct oracle *o)
 {
-	unsigned int vlan;
+	unsigned int tag;
 	u8 addr;
 
 	o->queues[0].state = VMQ_QUEUE_RUNNING;
 	o->queues[0].owner = ADMIN;
 	for (addr = 0; addr < ORACLE_ADDRS; addr++)
-		for (vlan = 0; vlan < 3; vlan++)
-			fake_stream_add(o->f, addr, oracle_vlans[vlan]);
+		for (tag = 0; tag < ARRAY_SIZE(oracle_tags); tag++)
+			fake_stream_add(o->f, addr, oracle_tags[tag]);
 	oracle_open(o);
 }
 

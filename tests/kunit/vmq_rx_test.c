@@ -329,6 +329,27 @@ static void vmq_rx_test_priority(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rx_hits(t, 2), 2);
 }
 
+/* A filter for any VLAN claims what the others of its address leave. */
+static void vmq_rx_test_any(struct kunit *test)
+{
+	struct rx_test *t = rx_setup(test, false);
+	int any;
+
+	any = fake_add(t->f, ADMIN, 1, 0x11, VMQ_VLAN_ANY);
+	KUNIT_ASSERT_EQ(test, any, 4);
+	rx_frame(test, t, 0x11, 0);
+	rx_frame(test, t, 0x11, 5);
+	rx_frame(test, t, 0x11, RX_PRIO | 4094);
+	rx_frame(test, t, 0x11, 100);
+	rx_frame(test, t, 0x33, 5);
+	rx_receive(test, t, 1);
+	rx_expect(test, &t->vm, NUMBERS(0, 1, 2, 3));
+	rx_expect(test, &t->sw, NUMBERS(4));
+	KUNIT_EXPECT_EQ(test, rx_hits(t, 1), 1);
+	KUNIT_EXPECT_EQ(test, rx_hits(t, 2), 1);
+	KUNIT_EXPECT_EQ(test, rx_hits(t, any), 2);
+}
+
 /* Without the untagged filter, untagged frames are not this VM's. */
 static void vmq_rx_test_only_vlan(struct kunit *test)
 {
@@ -479,6 +500,7 @@ static struct kunit_case vmq_rx_test_cases[] = {
 	KUNIT_CASE(vmq_rx_test_match),
 	KUNIT_CASE(vmq_rx_test_mismatch),
 	KUNIT_CASE(vmq_rx_test_priority),
+	KUNIT_CASE(vmq_rx_test_any),
 	KUNIT_CASE(vmq_rx_test_only_vlan),
 	KUNIT_CASE(vmq_rx_test_default),
 	KUNIT_CASE(vmq_rx_test_empty),

@@ -599,12 +599,12 @@ def link_events(data):
 
 def uevents(data):
     fields = dict(f.split("=", 1) for f in data.decode(errors="replace").split("\0") if "=" in f)
-    yield [fields.get("ACTION"), fields.get("DEVPATH")]
+    yield [fields.get("ACTION"), fields.get("DEVPATH"), {k: v for k, v in fields.items() if k.startswith("VMQ_")}]
 
 
 def cmd_watch(paths):
     """A line for each event, until SIGTERM: ["poll", path, text], ["uevent",
-    action, devpath], ["link", port, [queue, reason]]."""
+    action, devpath, {VMQ_...: text}], ["link", port, [queue, reason]]."""
     poll, sources = select.poll(), {}
     for protocol, kind, parse in ((15, "uevent", uevents), (0, "link", link_events)):
         sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)

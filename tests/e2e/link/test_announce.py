@@ -3,7 +3,9 @@
 
 import json
 
-from tests.e2e.link.lib import Host, say, spawn_tool, vm_mac, wait_for
+import pytest
+
+from tests.e2e.link.lib import Host, Stream, describe_stream, say, spawn_tool, vm_mac, wait_for
 
 A, B = vm_mac(1), vm_mac(2)
 
@@ -39,7 +41,18 @@ class Watch:
 
 def queue_uevents(watch):
     """Queues whose change uevents came, in order."""
-    return [path.rpartition("/")[2] for action, path in watch.events("uevent") if action == "change" and "/queues/" in path]
+    return [path.rpartition("/")[2] for action, path, _ in watch.events("uevent")
+            if action == "change" and "/queues/" in path]
+
+
+def vmq_words(watch):
+    """What the queues' change uevents said of them: [(queue, state, VM), ...]."""
+    names = "VMQ_QUEUE", "VMQ_STATE", "VMQ_VM_NAME"
+    return [tuple(words.get(n) for n in names) for _, path, words in watch.events("uevent") if "/queues/" in path]
+
+
+def interrupt_names(h):
+    return [line.split()[-1] for line in h.g.read("/proc/interrupts").splitlines()]
 
 
 def test_queue_is_announced(host):
@@ -61,7 +74,7 @@ def test_queue_is_announced(host):
         # stopping and freeing are passed on the way to undefined.
         wait_for("each state has its uevent", lambda: len(queue_uevents(watch)) >= 9, 10, 0.02)
         # What changes no state says nothing.
-        h.must([state, "allocate"], [h.rxq(3, "vm_name"), "x"], [h.rxq(3, "cpu"), "1"], [state, "free"])
+        h.must([state, "allocate"], [h.rxq(3, "cpu"), "1"], [state, "free"])
         wait_for("the queue is free again", lambda: len(queue_uevents(watch)) >= 13, 10, 0.02)
     said = watch.texts(state)
     say(f"poll: {' '.join(said)}")
@@ -99,3 +112,32 @@ def test_port_is_announced(host):
 def links(watch, name):
     """[queue, reason] of each RTM_NEWLINK of a port."""
     return [told for n, told in watch.events("link") if n == name]
+
+
+@pytest.mark.scenario("A26")
+def test_rename(host):
+    """A VM's new name shows at once in its queue's file, interrupt and uevent; its traffic does not notice."""
+    h = host
+    h.must([h.rxq(3, "state"), "allocate"], [h.rxq(3, "filter_add"), A], [h.rxq(3, "state"), "commit"])
+    assert f"{h.dev}-vmq-3-queue-3" in interrupt_names(h)
+    name, queue_name = h.rxq(3, "vm_name"), h.rxq(3, "queue_name")
+    with Watch(h, name, queue_name) as watch, h.taps((h.dev, 3)) as t, Stream(h, t, A) as s:
+        s.wait_sent(100)
+        h.must([name, "db01-prod"])
+        watch.wait_text(name, "db01-prod")
+        assert f"{h.dev}-vmq-3-db01-prod" in interrupt_names(h)
+        h.must([name, "db 01: second"], [queue_name, "front"])
+        watch.wait_text(queue_name, "front")
+        assert f"{h.dev}-vmq-3-db_01:_second" in interrupt_names(h)
+        s.wait_sent(100)
+        wait_for("three uevents", lambda: len(vmq_words(watch)) >= 3, 10, 0.02)
+    assert (h.queue(3)["vm_name"], h.queue(3)["queue_name"]) == ("db 01: second", "front")
+    assert vmq_words(watch) == [("3", "running", "db01-prod"), *[("3", "running", "db 01: second")] * 2]
+    wrong = describe_stream(list(range(s.sent)), t.serials((h.dev, 3)))
+    assert wrong is None, wrong
+    say(f"{s.sent} frames meanwhile, none lost")
+    # At rest there is no interrupt to rename; the next start uses the name.
+    h.g.run(f"ip link set {h.dev} down")
+    h.must([name, "db02"])
+    h.up()
+    assert f"{h.dev}-vmq-3-db02" in interrupt_names(h)

@@ -224,6 +224,59 @@ def test_vlan_filter(host):
     h.g.run("ip link del vm1.7")
 
 
+def running_queue(h, n, *filters):
+    """Queue n of the administrator's with these filters."""
+    h.must([h.rxq(n, "state"), "allocate"], [h.rxq(n, "state"), "commit"],
+           *[[h.rxq(n, "filter_add"), text] for text in filters])
+
+
+@pytest.mark.scenario("A7")
+def test_cross_product(host):
+    """Filters (A, 2) and (B, 3) on one queue: (A, 3) and (B, 2) are not its frames."""
+    h = host
+    running_queue(h, 5, f"{A} vlan 2", f"{B} vlan 3")
+    before = int(h.queue(5)["rx_mismatch"])
+    with h.taps((h.dev, 5), (h.dev, 0)) as t:
+        for base, mac, vlan in ((0, A, 2), (100, B, 3), (200, A, 3), (300, B, 2)):
+            h.send(mac, range(base, base + 40), vlan=vlan)
+        t.wait(160)
+    assert t.serials((h.dev, 5)) == [*range(40), *range(100, 140)]
+    assert t.serials((h.dev, 0)) == [*range(200, 240), *range(300, 340)]
+    assert int(h.queue(5)["rx_mismatch"]) - before == 80 and h.queue(5)["exact"] == "0"
+
+
+@pytest.mark.scenario("A10")
+def test_any_vlan(host):
+    """A filter for any VLAN takes every tag and none, with the tag beside the frame; a VLAN of its own wins."""
+    h, tags = host, [None, 0, 2, 7, 4094]
+    running_queue(h, 5, f"{A} any")
+    before = h.queue(5)["rx_mismatch"]
+    assert f"{A} any admin" in h.queue(5)["filters"] and h.queue(5)["exact"] == "1"
+    assert h.ntuple(f"flow-type ether dst {B} action 5") == ""
+    assert "VLAN" not in h.g.out(f"ethtool -n {h.dev} rule 2").upper()
+    with h.taps((h.dev, 5), h.dev) as t:
+        sent = send_tagged(h, A, tags, 20)
+        h.send(B, range(9000, 9020), vlan=9)
+        t.wait(240)
+    assert sorted(t.serials((h.dev, 5))) == sorted([*(s for tag in tags for s in sent[tag]), *range(9000, 9020)])
+    seen = {f.serial: (f.vlan, f.tagged) for f in t.at((h.dev, 5))}
+    for tag in tags:
+        assert {seen[s] for s in sent[tag]} == {(tag, False)}
+    assert h.queue(5)["rx_mismatch"] == before
+    # VLAN 7 goes to the host: a filter of that VLAN wins wherever it is.
+    h.must([h.rxq(0, "filter_add"), f"{A} vlan 7"])
+    assert h.queue(5)["exact"] == "0"
+    with h.taps((h.dev, 5), (h.dev, 0)) as t:
+        sent = send_tagged(h, A, tags, 20)
+        t.wait(100)
+    assert t.serials((h.dev, 0)) == sent[7] and len(t.serials((h.dev, 5))) == 80
+    h.must([h.rxq(0, "filter_del"), f"{A} vlan 7"])
+    with h.taps((h.dev, 5)) as t:
+        h.send(A, range(20), vlan=7)
+        t.wait(20)
+    assert t.serials((h.dev, 5)) == list(range(20))
+
+
 @pytest.mark.scenario("A11")
 def test_wrong_vlan(host):
     """Frames of a wrong VLAN in a VM's ring are counted, and go once to whom they belong."""

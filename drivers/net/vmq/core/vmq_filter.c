@@ -7,6 +7,7 @@
 #include <kunit/visibility.h>
 #include <linux/export.h>
 #include <linux/slab.h>
+#include <trace/events/vmq.h>
 #include "vmq_priv.h"
 
 static const struct rhashtable_params vmq_filter_params = {
@@ -68,11 +69,26 @@ void vmq_filter_table_fini(struct vmq_dev *dev)
 	kvfree(dev->filter_ids);
 }
 
-/* Context: RCU read side. */
-struct vmq_filter *vmq_filter_find_rcu(const struct vmq_dev *dev,
-				       const struct vmq_match *m)
+static struct vmq_filter *vmq_filter_find_rcu(const struct vmq_dev *dev,
+					      const struct vmq_match *m)
 {
 	return rhashtable_lookup(dev->filters, m, vmq_filter_params);
+}
+
+/*
+ * Whose is a frame? The filter of its VLAN wins over the one for any VLAN,
+ * on whatever queue they are. Context: RCU read side.
+ */
+struct vmq_filter *vmq_filter_claims_rcu(const struct vmq_dev *dev,
+					 const struct vmq_match *m)
+{
+	struct vmq_match any = { .vlan = VMQ_VLAN_ANY };
+	struct vmq_filter *f = vmq_filter_find_rcu(dev, m);
+
+	if (f || !READ_ONCE(dev->nr_any_filters))
+		return f;
+	ether_addr_copy(any.addr, m->addr);
+	return vmq_filter_find_rcu(dev, &any);
 }
 
 struct vmq_filter *vmq_filter_find_locked(struct vmq_dev *dev,
@@ -90,6 +106,33 @@ struct vmq_filter *vmq_filter_by_id(struct vmq_dev *dev, u32 id)
 				     lockdep_is_held(&dev->lock));
 }
 EXPORT_SYMBOL_IF_KUNIT(vmq_filter_by_id);
+
+/*
+ * Does the NIC let in just what the queue claims? It compares addresses only:
+ * so each has to be the queue's in any VLAN, and none of them another's.
+ * Queue 0 claims nothing by itself. A snapshot for sysfs.
+ */
+bool vmq_filter_is_exact(const struct vmq_queue *q)
+{
+	struct vmq_match m = { .vlan = VMQ_VLAN_ANY };
+	struct vmq_filter *f, *any;
+	bool exact = true;
+	u32 id;
+
+	rcu_read_lock();
+	for (id = 1; id < VMQ_MAX_FILTERS && q->id && exact; id++) {
+		f = rcu_dereference(q->dev->filter_ids[id]);
+		if (!f)
+			continue;
+		ether_addr_copy(m.addr, f->m.addr);
+		any = vmq_filter_find_rcu(q->dev, &m);
+		exact = (READ_ONCE(f->queue) == q->id) ==
+			(any && READ_ONCE(any->queue) == q->id);
+	}
+	rcu_read_unlock();
+	return exact;
+}
+EXPORT_SYMBOL_IF_KUNIT(vmq_filter_is_exact);
 
 static u32 vmq_filter_first_free_id(struct vmq_dev *dev)
 {
@@ -336,9 +379,65 @@ static int vmq_filter_pick_id(struct vmq_dev *dev, u32 location, u32 *id,
 	return 0;
 }
 
+/*
+ * The VM queue in whose ring frames to this address are whatever their VLAN,
+ * or NULL: then they are in the default queue's, which is told by no filter.
+ */
+static struct vmq_queue *vmq_filter_ring(struct vmq_dev *dev, const u8 *addr)
+{
+	int slot = vmq_slot_find(dev, addr);
+	struct vmq_queue *q;
+
+	if (slot < 0)
+		return NULL;
+	q = &dev->queues[dev->mac_slots[slot].queue];
+	return q->started ? q : NULL;
+}
+
+/*
+ * A change of the table alone decides anew about frames of a ring that is being
+ * polled. Held, no poll sees some of them before and some after: it would hand
+ * over the later ones first.
+ */
+static int vmq_filter_enter(struct vmq_dev *dev, struct vmq_filter *f,
+			    struct vmq_queue *ring)
+{
+	int err;
+
+	if (ring)
+		dev->ops->queue_hold(dev, ring->id);
+	err = rhashtable_insert_fast(dev->filters, &f->node, vmq_filter_params);
+	if (!err && f->m.vlan == VMQ_VLAN_ANY)
+		WRITE_ONCE(dev->nr_any_filters, dev->nr_any_filters + 1);
+	if (ring)
+		dev->ops->queue_release(dev, ring->id);
+	return err;
+}
+
+/* The counterpart; what is in the ring by now is delivered as it was claimed. */
+static void vmq_filter_leave(struct vmq_dev *dev, struct vmq_filter *f,
+			     struct vmq_queue *ring)
+{
+	if (ring) {
+		vmq_queue_run_dry(ring);
+		dev->ops->queue_hold(dev, ring->id);
+	}
+	if (f->m.vlan == VMQ_VLAN_ANY)
+		WRITE_ONCE(dev->nr_any_filters, dev->nr_any_filters - 1);
+	rhashtable_remove_fast(dev->filters, &f->node, vmq_filter_params);
+	if (ring)
+		dev->ops->queue_release(dev, ring->id);
+}
+
+/*
+ * A filter is on queue 0 until its frames have changed the ring. Those of an
+ * address that is on the queue already do not: between insertion and the end
+ * of the move they would be nobody's, although a filter for any VLAN had them.
+ */
 static int vmq_filter_insert(struct vmq_dev *dev, struct vmq_filter *f,
 			     u16 to, struct netlink_ext_ack *extack)
 {
+	struct vmq_queue *ring = vmq_filter_ring(dev, f->m.addr);
 	struct vmq_move *mv;
 	int err = -ENOMEM;
 
@@ -348,7 +447,9 @@ static int vmq_filter_insert(struct vmq_dev *dev, struct vmq_filter *f,
 	err = vmq_move_prepare(mv, extack);
 	if (err)
 		goto free_move;
-	err = rhashtable_insert_fast(dev->filters, &f->node, vmq_filter_params);
+	if (vmq_slot_is_shared(dev, mv->slots[0]))
+		f->queue = to;
+	err = vmq_filter_enter(dev, f, ring);
 	if (err) {
 		vmq_refuse(dev, extack, err, "no memory for a filter");
 		goto unclaim_slots;
@@ -356,6 +457,7 @@ static int vmq_filter_insert(struct vmq_dev *dev, struct vmq_filter *f,
 
 	/* From here on nothing fails: the NIC is written last. */
 	rcu_assign_pointer(dev->filter_ids[f->id], f);
+	trace_vmq_filter_add(dev, f->id, &f->m, to);
 	vmq_filter_account(mv->to, 1);
 	vmq_move_apply(mv);
 	kfree(mv);
@@ -434,8 +536,10 @@ static int vmq_filter_transfer(struct vmq_dev *dev, struct vmq_filter **filters,
 	for (i = 0; i < n; i++)
 		vmq_filter_account(mv->to, 1);
 	vmq_move_apply(mv);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
+		trace_vmq_filter_move(dev, filters[i]->id, &filters[i]->m, to);
 		vmq_filter_account(from, -1);
+	}
 free_move:
 	kfree(mv);
 	return err;
@@ -456,13 +560,24 @@ static void vmq_filter_unsteer(struct vmq_dev *dev, struct vmq_filter *f)
 		vmq_move_apply(mv);
 }
 
+/*
+ * With another filter of its address on the queue no frame changes the ring;
+ * one for any VLAN claims from then on what this one did.
+ */
 static void vmq_filter_remove(struct vmq_dev *dev, struct vmq_filter *f)
 {
 	struct vmq_queue *from = &dev->queues[f->queue];
+	struct vmq_mac_slot *s;
 
-	vmq_filter_unsteer(dev, f);
-	rhashtable_remove_fast(dev->filters, &f->node, vmq_filter_params);
+	if (vmq_slot_is_shared(dev, f->slot)) {
+		s = &dev->mac_slots[f->slot];
+		WRITE_ONCE(s->users, s->users - 1);
+	} else {
+		vmq_filter_unsteer(dev, f);
+	}
+	vmq_filter_leave(dev, f, vmq_filter_ring(dev, f->m.addr));
 	RCU_INIT_POINTER(dev->filter_ids[f->id], NULL);
+	trace_vmq_filter_del(dev, f->id, &f->m, from->id);
 	vmq_filter_account(from, -1);
 	kfree_rcu(f, rcu);
 }
@@ -498,6 +613,7 @@ void vmq_filter_park_locked(struct vmq_queue *q)
 		if (!f || f->queue != q->id)
 			continue;
 		vmq_filter_unsteer(dev, f);
+		trace_vmq_filter_move(dev, f->id, &f->m, 0);
 		vmq_filter_account(&dev->queues[0], 1);
 		vmq_filter_account(q, -1);
 	}

@@ -29,8 +29,6 @@ const char *vmq_match_check(const struct vmq_match *m, int *err)
 	*err = -EOPNOTSUPP;
 	if (is_multicast_ether_addr(m->addr))
 		return "group addresses cannot be claimed by a queue";
-	if (m->vlan == VMQ_VLAN_ANY)
-		return "any-VLAN filters are not supported, name a VLAN or untagged";
 	*err = 0;
 	return NULL;
 }

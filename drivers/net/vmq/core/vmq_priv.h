@@ -59,6 +59,7 @@ void vmq_ntuple_format(struct ethtool_rx_flow_spec *fs,
 /* vmq_slot.c */
 int vmq_slot_find(const struct vmq_dev *dev, const u8 *addr);
 int vmq_slot_find_free(const struct vmq_dev *dev);
+bool vmq_slot_is_shared(const struct vmq_dev *dev, s16 slot);
 unsigned int vmq_slot_count_free(const struct vmq_dev *dev);
 void vmq_slot_write(struct vmq_dev *dev, int slot);
 void vmq_slot_replay(struct vmq_dev *dev, u16 queue);
@@ -85,6 +86,7 @@ int vmq_queue_free_locked(struct vmq_queue *q, enum vmq_owner owner,
 			  struct netlink_ext_ack *extack);
 struct vmq_queue *vmq_queue_first_undefined(struct vmq_dev *dev);
 int vmq_queue_event(struct vmq_queue *q, enum vmq_queue_event event);
+void vmq_queue_renamed(struct vmq_queue *q, const char *file);
 int vmq_queue_up(struct vmq_queue *q);
 void vmq_queue_down(struct vmq_queue *q);
 void vmq_queue_run_dry(struct vmq_queue *q);
@@ -97,8 +99,9 @@ void vmq_switch_tell(struct vmq_dev *dev, enum vmq_freed what);
 /* vmq_filter.c: writers hold vmq_dev.lock, find and hit are RCU readers */
 int vmq_filter_table_init(struct vmq_dev *dev);
 void vmq_filter_table_fini(struct vmq_dev *dev);
-struct vmq_filter *vmq_filter_find_rcu(const struct vmq_dev *dev,
-				       const struct vmq_match *m);
+struct vmq_filter *vmq_filter_claims_rcu(const struct vmq_dev *dev,
+					 const struct vmq_match *m);
+bool vmq_filter_is_exact(const struct vmq_queue *q);
 struct vmq_filter *vmq_filter_find_locked(struct vmq_dev *dev,
 					  const struct vmq_match *m);
 struct vmq_filter *vmq_filter_by_id(struct vmq_dev *dev, u32 id);

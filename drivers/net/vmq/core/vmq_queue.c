@@ -3,21 +3,40 @@
 #include <kunit/visibility.h>
 #include <linux/export.h>
 #include <net/netdev_rx_queue.h>
+#include <trace/events/vmq.h>
 #include "vmq_priv.h"
 
 /* How often a freed queue looks whether its frames are back. */
 #define VMQ_FREEING_POLL	msecs_to_jiffies(10)
 
-static void vmq_queue_announce(struct vmq_queue *q)
+/* Tell who polls @file, and udev which queue it is, its state and its VM. */
+static void vmq_queue_announce(struct vmq_queue *q, const char *file)
 {
+	char name[sizeof("VMQ_VM_NAME=") + VMQ_NAME_LEN];
 	struct net_device *uplink = q->dev->uplink;
+	char id[24], state[32];
+	char *env[4] = { id, state, name };
 	struct kobject *kobj;
 
 	if (uplink->reg_state != NETREG_REGISTERED)
 		return;
 	kobj = &uplink->_rx[q->id].kobj;
-	sysfs_notify(kobj, "vmq", "state");
-	kobject_uevent(kobj, KOBJ_CHANGE);
+	snprintf(id, sizeof(id), "VMQ_QUEUE=%u", q->id);
+	snprintf(state, sizeof(state), "VMQ_STATE=%s",
+		 vmq_state_name(q->state));
+	snprintf(name, sizeof(name), "VMQ_VM_NAME=%s",
+		 q->state == VMQ_QUEUE_UNDEFINED ? "" : q->vm_name);
+	sysfs_notify(kobj, "vmq", file);
+	kobject_uevent_env(kobj, KOBJ_CHANGE, env);
+}
+
+/* The queue, which exists, has another name in @file. */
+void vmq_queue_renamed(struct vmq_queue *q, const char *file)
+{
+	lockdep_assert_held(&q->dev->lock);
+	if (q->started && !strcmp(file, "vm_name"))
+		q->dev->ops->queue_named(q->dev, q->id);
+	vmq_queue_announce(q, file);
 }
 
 /* Take one step of the state machine, or return why it is not valid now. */
@@ -30,8 +49,9 @@ int vmq_queue_event(struct vmq_queue *q, enum vmq_queue_event event)
 	if (next < 0)
 		return next;
 	if (next != q->state) {
+		trace_vmq_queue_state(q, q->state, next);
 		WRITE_ONCE(q->state, next);
-		vmq_queue_announce(q);
+		vmq_queue_announce(q, "state");
 	}
 	return 0;
 }

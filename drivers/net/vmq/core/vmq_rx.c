@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Receive: from a queue's poll to its consumer, the vswitch or the stack. */
 #include <linux/export.h>
+#include <trace/events/vmq.h>
 #include "vmq_priv.h"
 
 /*
  * Filters that frames of one batch hit. Frames of a batch mostly go to one
- * address, so the last filter is asked first, and its hits are added up and
- * counted once.
+ * address and VLAN, so the last answer is asked first, also when it was that
+ * none of the queue claims them. The hits are added up and counted once.
  */
 struct vmq_rx_check {
 	struct vmq_queue *q;
 	struct vmq_filter *last;
+	bool asked;
 	u64 last_key;
 	unsigned int hits;
 	unsigned int checked;
@@ -26,6 +28,18 @@ static void vmq_rx_count(struct vmq_queue *q, unsigned int packets,
 	u64_stats_update_end(&q->rx.syncp);
 }
 
+/* Who gets what a queue claims, for the trace alone. */
+static const char *vmq_rx_consumer_name(const struct vmq_queue *q)
+{
+	const struct vmq_consumer *c = rcu_dereference(q->consumer);
+
+	if (c)
+		return netdev_name(c->dev);
+	if (!q->id && rcu_access_pointer(q->dev->sw))
+		return "vswitch";
+	return netdev_name(q->dev->uplink);
+}
+
 static void vmq_rx_count_batch(struct vmq_queue *q, struct list_head *batch)
 {
 	unsigned int packets = 0, bytes = 0;
@@ -36,6 +50,8 @@ static void vmq_rx_count_batch(struct vmq_queue *q, struct list_head *batch)
 		bytes += skb->len;
 	}
 	vmq_rx_count(q, packets, bytes);
+	if (trace_vmq_rx_batch_enabled())
+		trace_vmq_rx_batch(q, packets, vmq_rx_consumer_name(q));
 }
 
 static void vmq_rx_check_flush(struct vmq_rx_check *c)
@@ -43,6 +59,14 @@ static void vmq_rx_check_flush(struct vmq_rx_check *c)
 	if (c->hits)
 		atomic64_add(c->hits, &c->last->hits);
 	c->hits = 0;
+}
+
+/* On the default queue filters only count, nothing is decided. */
+static void vmq_rx_check_tell(const struct vmq_rx_check *c,
+			      const struct vmq_match *m)
+{
+	if (trace_vmq_rx_check_enabled() && c->q->id)
+		trace_vmq_rx_check(c->q, m, c->last ? c->last->id : 0);
 }
 
 /* Does a filter of the queue claim the frame? */
@@ -54,21 +78,23 @@ static bool vmq_rx_check_one(struct vmq_rx_check *c, const struct sk_buff *skb)
 
 	vmq_match_from_skb(&m, skb);
 	key = vmq_match_key(&m);
-	if (!c->last || key != c->last_key) {
-		f = vmq_filter_find_rcu(c->q->dev, &m);
-		if (!f || READ_ONCE(f->queue) != c->q->id)
-			return false;
+	if (!c->asked || key != c->last_key) {
 		vmq_rx_check_flush(c);
+		f = vmq_filter_claims_rcu(c->q->dev, &m);
+		if (f && READ_ONCE(f->queue) != c->q->id)
+			f = NULL;
 		c->last = f;
 		c->last_key = key;
+		c->asked = true;
 	}
-	c->hits++;
-	return true;
+	vmq_rx_check_tell(c, &m);
+	c->hits += !!c->last;
+	return c->last;
 }
 
 /*
  * The NIC compares addresses only; a frame of another VLAN than the filter's
- * is not this VM's. It goes the default queue's way.
+ * is not this VM's. It goes the default queue's way, and looks like that.
  */
 static void vmq_rx_check_batch(struct vmq_queue *q, struct list_head *batch,
 			       struct list_head *mismatch)
@@ -81,6 +107,7 @@ static void vmq_rx_check_batch(struct vmq_queue *q, struct list_head *batch,
 		if (vmq_rx_check_one(&c, skb))
 			continue;
 		c.mismatch++;
+		skb_record_rx_queue(skb, 0);
 		list_move_tail(&skb->list, mismatch);
 	}
 	vmq_rx_check_flush(&c);
@@ -154,8 +181,8 @@ static void vmq_vm_receive(struct vmq_queue *q, struct napi_struct *napi,
 void vmq_queue_receive(struct vmq_queue *q, struct napi_struct *napi,
 		       struct list_head *batch)
 {
-	vmq_rx_count_batch(q, batch);
 	rcu_read_lock();
+	vmq_rx_count_batch(q, batch);
 	if (q->id)
 		vmq_vm_receive(q, napi, batch);
 	else

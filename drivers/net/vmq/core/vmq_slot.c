@@ -31,6 +31,13 @@ int vmq_slot_find_free(const struct vmq_dev *dev)
 	return -ENOSPC;
 }
 
+/* Do several filters, of one queue, have the address in this slot? */
+bool vmq_slot_is_shared(const struct vmq_dev *dev, s16 slot)
+{
+	lockdep_assert_held(&dev->lock);
+	return slot >= 0 && dev->mac_slots[slot].users > 1;
+}
+
 /* A snapshot for sysfs, which takes no lock. */
 unsigned int vmq_slot_count_free(const struct vmq_dev *dev)
 {

@@ -117,7 +117,8 @@ static int vmq_queue_check_set(struct vmq_queue *q)
 	return 0;
 }
 
-static int vmq_name_write(struct vmq_queue *q, char *name, const char *text)
+static int vmq_name_write(struct vmq_queue *q, const char *file, char *name,
+			  const char *text)
 {
 	int err;
 
@@ -130,6 +131,7 @@ static int vmq_name_write(struct vmq_queue *q, char *name, const char *text)
 	spin_lock_bh(&q->dev->text_lock);
 	strscpy(name, text, VMQ_NAME_LEN);
 	spin_unlock_bh(&q->dev->text_lock);
+	vmq_queue_renamed(q, file);
 	return 0;
 }
 
@@ -142,7 +144,7 @@ static ssize_t vmq_vm_name_show(struct netdev_rx_queue *rxq, char *buf)
 
 static int vmq_vm_name_write(struct vmq_queue *q, const char *text)
 {
-	return vmq_name_write(q, q->vm_name, text);
+	return vmq_name_write(q, "vm_name", q->vm_name, text);
 }
 
 VMQ_QUEUE_TEXT_STORE(vm_name);
@@ -156,7 +158,7 @@ static ssize_t vmq_queue_name_show(struct netdev_rx_queue *rxq, char *buf)
 
 static int vmq_queue_name_write(struct vmq_queue *q, const char *text)
 {
-	return vmq_name_write(q, q->queue_name, text);
+	return vmq_name_write(q, "queue_name", q->queue_name, text);
 }
 
 VMQ_QUEUE_TEXT_STORE(queue_name);
@@ -245,15 +247,10 @@ static ssize_t vmq_irq_show(struct netdev_rx_queue *rxq, char *buf)
 }
 VMQ_QUEUE_ATTR_RO(irq);
 
-/*
- * The NIC compares addresses only, so any filter also lets other VLANs of its
- * address in, and the core checks them. Queue 0 claims nothing by itself.
- */
 static ssize_t vmq_exact_show(struct netdev_rx_queue *rxq, char *buf)
 {
-	struct vmq_queue *q = vmq_queue_from_rx(rxq);
-
-	return sysfs_emit(buf, "%d\n", !q->id || !READ_ONCE(q->nr_filters));
+	return sysfs_emit(buf, "%d\n",
+			  vmq_filter_is_exact(vmq_queue_from_rx(rxq)));
 }
 VMQ_QUEUE_ATTR_RO(exact);
 
@@ -270,7 +267,7 @@ static ssize_t vmq_filter_add_store(struct netdev_rx_queue *rxq,
 	err = vmq_match_parse(buf, &m);
 	if (err)
 		err = vmq_refuse(q->dev, NULL, err,
-				 "filter_add takes MAC, MAC untagged or MAC vlan 1..4094");
+				 "filter_add takes MAC, MAC untagged, MAC vlan 1..4094 or MAC any");
 	else
 		err = vmq_filter_add_locked(q->dev, q->id, &m, VMQ_OWNER_ADMIN,
 					    0, NULL);
@@ -316,7 +313,7 @@ static ssize_t vmq_filter_del_store(struct netdev_rx_queue *rxq,
 				 "queue %u has no such filter", q->id);
 	else
 		err = vmq_refuse(q->dev, NULL, id,
-				 "filter_del takes an id, MAC, MAC untagged or MAC vlan 1..4094");
+				 "filter_del takes an id, MAC, MAC untagged, MAC vlan 1..4094 or MAC any");
 	vmq_sysfs_end_store(q->dev);
 	return err ? err : len;
 }

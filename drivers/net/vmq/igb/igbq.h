@@ -330,6 +330,7 @@ void igbq_irq_init(struct igbq_nic *nic);
 int igbq_irq_other_request(struct igbq_nic *nic);
 void igbq_irq_other_free(struct igbq_nic *nic);
 void igbq_irq_other_unmask(struct igbq_nic *nic);
+void igbq_irq_queue_name(struct igbq_queue *q);
 int igbq_irq_queue_request(struct igbq_queue *q);
 void igbq_irq_queue_free(struct igbq_queue *q);
 void igbq_irq_queue_map(struct igbq_queue *q);

@@ -104,19 +104,24 @@ static irqreturn_t igbq_irq_queue(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
-/* The name becomes a directory in /proc/irq. */
-static void igbq_irq_queue_name(struct igbq_queue *q)
+/*
+ * The name becomes a directory in /proc/irq, so it has no odd characters. When
+ * the VM is renamed /proc/interrupts may be read at this very moment: it sees
+ * some of both names, but always an end, for the last byte is never written.
+ */
+void igbq_irq_queue_name(struct igbq_queue *q)
 {
-	int len = snprintf(q->irq_name, sizeof(q->irq_name), "%s-vmq-%u",
-			   q->nic->netdev->name, q->id);
-	char *c = q->irq_name + len;
+	char name[sizeof(q->irq_name)] = "";
+	char *c = name;
 
-	if (!q->vq->vm_name[0])
-		return;
-	snprintf(c, sizeof(q->irq_name) - len, "-%s", q->vq->vm_name);
+	c += snprintf(name, sizeof(name), "%s-vmq-%u", q->nic->netdev->name,
+		      q->id);
+	if (q->vq->vm_name[0])
+		snprintf(c, sizeof(name) - (c - name), "-%s", q->vq->vm_name);
 	for (; *c; c++)
 		if (!isascii(*c) || (!isalnum(*c) && !strchr("-_.:", *c)))
 			*c = '_';
+	memcpy(q->irq_name, name, sizeof(name) - 1);
 }
 
 int igbq_irq_queue_request(struct igbq_queue *q)

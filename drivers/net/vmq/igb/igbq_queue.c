@@ -173,6 +173,11 @@ static int igbq_queue_tx_drain(struct vmq_dev *dev, u16 id)
 				 IGBQ_TX_DRAIN_US, false, q, mark);
 }
 
+static void igbq_queue_named(struct vmq_dev *dev, u16 id)
+{
+	igbq_irq_queue_name(igbq_queue_from_vmq(dev, id));
+}
+
 static void igbq_queue_kick(struct vmq_dev *dev, u16 id)
 {
 	igbq_irq_queue_kick(igbq_queue_from_vmq(dev, id));
@@ -195,6 +200,7 @@ const struct vmq_hw_ops igbq_hw_ops = {
 	.queue_release	= igbq_queue_release,
 	.queue_drain	= igbq_queue_drain,
 	.queue_tx_drain	= igbq_queue_tx_drain,
+	.queue_named	= igbq_queue_named,
 	.queue_kick	= igbq_queue_kick,
 	.queue_xmit	= igbq_queue_xmit,
 };
