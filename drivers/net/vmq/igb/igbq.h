@@ -132,7 +132,7 @@ struct igbq_rx_ring {
  * struct igbq_tx_buf - what software remembers for one transmit descriptor
  * @skb: in the first descriptor of a frame only
  * @last: position of the frame's last descriptor; with @skb only
- * @bytes: bytes on the wire, as told to BQL; with @skb only
+ * @charged: bytes on the wire, as told to BQL; 0: not told; with @skb only
  * @dma: mapped address
  * @len: mapped bytes, 0 when nothing is mapped
  * @paged: mapped by dma_map_page()
@@ -140,7 +140,7 @@ struct igbq_rx_ring {
 struct igbq_tx_buf {
 	struct sk_buff *skb;
 	u32 last;
-	u32 bytes;
+	u32 charged;
 	dma_addr_t dma;
 	u32 len;
 	bool paged;
@@ -363,7 +363,8 @@ int igbq_tx_start(struct igbq_queue *q);
 void igbq_tx_stop(struct igbq_queue *q);
 void igbq_tx_release(struct igbq_queue *q);
 bool igbq_tx_clean(struct igbq_queue *q, int budget);
-void igbq_tx_xmit(struct igbq_queue *q, struct sk_buff *skb, bool more);
+void igbq_tx_xmit(struct igbq_queue *q, struct sk_buff *skb, bool more,
+		  bool charge);
 void igbq_tx_doorbell(struct igbq_queue *q);
 u32 igbq_tx_mark(struct igbq_queue *q);
 

@@ -82,7 +82,7 @@ static netdev_tx_t igbq_netdev_xmit(struct sk_buff *skb,
 	struct igbq_queue *q = &nic->queues[skb_get_queue_mapping(skb)];
 
 	if (!vmq_uplink_xmit(&nic->vmq, skb))
-		igbq_tx_xmit(q, skb, netdev_xmit_more());
+		igbq_tx_xmit(q, skb, netdev_xmit_more(), true);
 	else if (!netdev_xmit_more())
 		igbq_tx_doorbell(q);
 	return NETDEV_TX_OK;

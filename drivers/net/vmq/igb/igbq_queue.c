@@ -186,7 +186,8 @@ static void igbq_queue_kick(struct vmq_dev *dev, u16 id)
 static void igbq_queue_xmit(struct vmq_dev *dev, u16 id, struct sk_buff *skb,
 			    bool more)
 {
-	igbq_tx_xmit(igbq_queue_from_vmq(dev, id), skb, more);
+	/* Ports have no qdisc; on the default queue's ring the host has. */
+	igbq_tx_xmit(igbq_queue_from_vmq(dev, id), skb, more, id);
 }
 
 const struct vmq_hw_ops igbq_hw_ops = {

@@ -181,7 +181,7 @@ bool igbq_tx_clean(struct igbq_queue *q, int budget)
 
 		if (!igbq_txd_done(igbq_tx_desc(tx, buf->last)))
 			break;
-		bytes += buf->bytes;
+		bytes += buf->charged;
 		frames++;
 		pos = igbq_tx_frame_free(q, pos, budget);
 	}
@@ -451,7 +451,8 @@ static void igbq_tx_drop(struct igbq_queue *q)
 
 /* Make a written frame visible to the poll, and to the NIC if it is time. */
 static void igbq_tx_post(struct igbq_queue *q, struct sk_buff *skb,
-			 const struct igbq_tx_offload *o, u32 end, bool more)
+			 const struct igbq_tx_offload *o, u32 end, bool more,
+			 bool charge)
 {
 	struct igbq_tx_ring *tx = &q->tx;
 	struct igbq_tx_buf *first = igbq_tx_buf(tx, tx->posted);
@@ -460,7 +461,7 @@ static void igbq_tx_post(struct igbq_queue *q, struct sk_buff *skb,
 
 	first->skb = skb;
 	first->last = end - 1;
-	first->bytes = bytes;
+	first->charged = charge ? bytes : 0;
 	skb_tx_timestamp(skb);
 	/* Pairs with the acquire in igbq_tx_clean(). */
 	smp_store_release(&tx->posted, end);
@@ -470,7 +471,7 @@ static void igbq_tx_post(struct igbq_queue *q, struct sk_buff *skb,
 	if (!netif_txq_maybe_stop(q->txq, igbq_tx_room(tx), IGBQ_TX_STOP,
 				  IGBQ_TX_WAKE))
 		tx->stops++;
-	if (__netdev_tx_sent_queue(q->txq, bytes, more))
+	if (__netdev_tx_sent_queue(q->txq, first->charged, more))
 		igbq_tx_doorbell(q);
 }
 
@@ -479,10 +480,13 @@ static void igbq_tx_post(struct igbq_queue *q, struct sk_buff *skb,
  * @q: the queue; whatever state it is in
  * @skb: consumed
  * @more: another frame follows at once
+ * @charge: the sender heeds BQL's limit, so count the frame against it. One
+ *	that does not would keep all others above it for as long as it sends.
  *
  * Context: BH off, lock of the tx queue held.
  */
-void igbq_tx_xmit(struct igbq_queue *q, struct sk_buff *skb, bool more)
+void igbq_tx_xmit(struct igbq_queue *q, struct sk_buff *skb, bool more,
+		  bool charge)
 {
 	struct igbq_tx_offload o = {};
 	u32 end;
@@ -495,7 +499,7 @@ void igbq_tx_xmit(struct igbq_queue *q, struct sk_buff *skb, bool more)
 		dev_kfree_skb_any(skb);
 		goto drop;
 	}
-	igbq_tx_post(q, skb, &o, end, more);
+	igbq_tx_post(q, skb, &o, end, more, charge);
 	return;
 
 drop:
