@@ -18,14 +18,18 @@ const char *vsw_queue_reason(const struct vsw_port *port)
 	return vsw_queue_reasons[READ_ONCE(port->reason)];
 }
 
-/* A netdev's name may hold bytes that a VM's name must not. */
+/*
+ * A netdev's name may hold almost any byte, and a container names its port. The
+ * VM's name gets to scripts of the host: what a shell or a terminal would take
+ * for more than a letter stays out.
+ */
 static void vsw_queue_vm_name(char *buf, size_t size, const char *name)
 {
 	char *p;
 
 	strscpy(buf, name, size);
 	for (p = buf; *p; p++)
-		if (!isascii(*p) || !isprint(*p))
+		if (!isascii(*p) || (!isalnum(*p) && !strchr("-_.:@", *p)))
 			*p = '_';
 }
 
