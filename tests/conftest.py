@@ -39,7 +39,7 @@ HEARTBEAT = 25
 # Guests kept running at the same time: 1 to 2 GiB each.
 GUESTS_MAX = 2
 RUNS_KEPT = 20
-# A second loss is bad luck, a third one is something else.
+# In one process: a second loss is bad luck, a third one is something else.
 RETRIES_MAX = 2
 LANE_RESULT = os.environ.get("LANE_RESULT")
 
@@ -86,10 +86,10 @@ class Run:
         self.items = {}
         self.selected_all = True
         self.problems = []
+        self.notes = []
         self.logs = []
         self.times = {}
         self.current = None
-        self.retries = 0
         self.started = 0
         self.suite_started = time.monotonic()
 
@@ -139,6 +139,7 @@ class Run:
             "scenarios": {n: scenarios_of(self.items[n]) for n in self.outcome if n in self.items},
             "minutes": self.times,
             "problems": self.problems,
+            "notes": self.notes,
             "logs": self.logs,
             "status": int(status),
         }
@@ -241,10 +242,13 @@ def pytest_runtest_protocol(item, nextitem):
         item.stash[failed] = False
         lost = vm.timers_lost
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
-        if not item.stash[failed] or lost == vm.timers_lost or run.retries == RETRIES_MAX:
+        if not item.stash[failed] or lost == vm.timers_lost or len(run.notes) == RETRIES_MAX:
             break
-        run.retries += 1
+        for r in reports:
+            if r.failed:
+                say(r.longreprtext)
         say("    the emulator lost the timer of an idle CPU, see tests/vm/guest.py: once more")
+        run.notes.append(f"run again, for the emulator had lost a timer: {item.nodeid}")
         item._initrequest()
     for r in reports:
         item.ihook.pytest_runtest_logreport(report=r)
@@ -345,7 +349,7 @@ def finish_logs(status):
     if not vm.runs_dir.cache_info().currsize:
         return
     logs = vm.runs_dir()
-    if status == pytest.ExitCode.OK:
+    if status == pytest.ExitCode.OK and not run.notes:
         shutil.rmtree(logs, ignore_errors=True)
     elif os.path.isdir(logs):
         run.logs.append(logs)

@@ -50,11 +50,17 @@ class Lane:
         self.shower.join()
         try:
             with open(self.file) as f:
-                return json.load(f)
+                found = json.load(f)
         except (OSError, ValueError):
-            problem = f"lane {self.name} ended with status {status} and no result"
-            nodeid = f"lane {self.name}"
-            return report.merge([]) | {"outcome": {nodeid: "failed"}, "problems": [problem], "status": 1}
+            return self.failure(report.merge([]), f"ended with status {status} and no result")
+        if status != found["status"]:
+            return self.failure(found, f"ended with status {status}, though it said {found['status']}")
+        return found
+
+    def failure(self, result, why):
+        result["outcome"][f"lane {self.name}"] = "failed"
+        result["problems"].append(f"lane {self.name} {why}")
+        return result | {"status": result["status"] or 1}
 
 
 def results(lanes):

@@ -3,7 +3,8 @@
 
 A result is a dictionary that JSON can carry: "outcome": {node id: passed, failed
 or skipped}, "scenarios": {node id: names}, "minutes": {suite: how long},
-"problems": lines, "logs": directories, "status": pytest's exit status.
+"problems": lines, "notes": lines about what is no failure but has to be known,
+"logs": directories, "status": pytest's exit status.
 """
 
 import os
@@ -25,13 +26,14 @@ def say(text=""):
 
 def merge(results):
     """The result of runs that went on side by side, each with tests of its own."""
-    whole = {"outcome": {}, "scenarios": {}, "minutes": {}, "problems": [], "logs": [], "status": 0}
+    whole = {"outcome": {}, "scenarios": {}, "minutes": {}, "problems": [], "notes": [], "logs": [], "status": 0}
     for r in results:
         whole["outcome"].update(r["outcome"])
         whole["scenarios"].update(r["scenarios"])
         for suite, minutes in r["minutes"].items():
             whole["minutes"][suite] = whole["minutes"].get(suite, 0) + minutes
         whole["problems"] += [p for p in r["problems"] if p not in whole["problems"]]
+        whole["notes"] += r["notes"]
         whole["logs"] += r["logs"]
         whole["status"] = max(whole["status"], r["status"])
     return whole
@@ -56,8 +58,8 @@ def say_scenarios(result):
 
 
 def say_problems(result):
-    for problem in result["problems"]:
-        say(problem)
+    for line in result["problems"] + result["notes"]:
+        say(line)
     say_scenarios(result)
     for logs in result["logs"]:
         say(f"logs: {logs}")

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from tests.vm import guest
 from tests.vm.guest import TOP
 
 PASS_AND_FAIL = """
@@ -159,6 +160,8 @@ def test_lost_timer(scratch):
     rc, lines = scratch(LOSES_TIMER.format(times=2))
     assert rc == 0 and lines[-1] == "1 passed, 0 failed, 0 skipped"
     assert len([line for line in lines if "the emulator lost the timer" in line]) == 2
+    assert len([line for line in lines if line.startswith("run again, for the emulator")]) == 2
+    assert "assert 1 > 2" in "\n".join(lines), "the first failure is not shown"
     rc, lines = scratch(LOSES_TIMER.format(times=3))
     assert rc == 1 and lines[-1] == "0 passed, 1 failed, 0 skipped"
     # A failure without it is a failure.
@@ -203,6 +206,14 @@ def test_lane_dies(scratch):
     assert "lane 2 ended with status -9 and no result" in lines
 
 
+def test_lane_dies_late(scratch):
+    """A lane that is killed after its last test, with its result written, fails the run."""
+    other = ("import os, signal, pytest\n\n@pytest.fixture(scope='session')\ndef late():\n    yield\n"
+             "    os.kill(os.getpid(), signal.SIGKILL)\n\ndef test_ends_badly(late):\n    pass\n")
+    rc, lines = scratch("def test_good():\n    pass\n", other=other, **LANES)
+    assert rc == 1 and re.search(", 1 failed, ", lines[-1]), lines[-4:]
+
+
 def test_one_lane(scratch):
     """With T or SUITE there are no lanes to tell apart."""
     rc, lines = scratch(PASS_AND_FAIL, T="good", **LANES)
@@ -217,3 +228,28 @@ def test_heartbeat(scratch, tmp_path):
     conftest.write_text(text.replace("\nHEARTBEAT = 25\n", "\nHEARTBEAT = 2\n"))
     lines = scratch("import time\n\ndef test_slow():\n    time.sleep(5)\n")[1]
     assert "    ... test_slow runs for 2 s" in lines and "    ... test_slow runs for 4 s" in lines
+
+
+STALL = """rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:
+rcu: 	2-...!: (0 ticks this GP) idle=cd18/0/0x0 softirq=14139/14139 fqs=0 (false positive?)
+Call Trace:
+rcu: 	Possible timer handling issue on cpu=2 timer-softirq=5571
+"""
+
+
+@pytest.mark.parametrize(
+    "text, lost",
+    [
+        (STALL, True),
+        (STALL.replace("/0/0x0", "/1/0x4000000000000000"), False),
+        (STALL + "BUG: KASAN: slab-use-after-free in igbq_rx_poll\n", False),
+        (STALL.replace("Possible timer handling issue", "kthread starved"), False),
+        ("", False),
+    ],
+    ids=["lost", "busy", "another", "starved", "nothing"],
+)
+def test_lost_timer_is_told(monkeypatch, text, lost):
+    """A lost timer is that of an idle CPU, with no other complaint beside it."""
+    monkeypatch.setattr(guest, "timers_lost", 0)
+    guest.Guest._note_lost_timer(text)
+    assert guest.timers_lost == lost
