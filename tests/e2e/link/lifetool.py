@@ -121,9 +121,11 @@ class Vms:
         return f"/sys/class/net/{self.dev}/queues/rx-{n}/vmq"
 
     def await_frames(self):
-        """From outside, at a port and by the administrator's queue."""
-        for path in ("/sys/class/net/vm1/statistics/rx_packets", f"{self.queue(5)}/rx_packets"):
+        """From outside, by a port's own queue and by the administrator's."""
+        for path in ("/sys/class/net/vm1/vmq/rx_queue_packets", f"{self.queue(5)}/rx_packets"):
             until(f"{path} counts {FRAMES} frames", lambda p=path: int(read(p)) >= FRAMES)
+        if not page_pools():
+            raise SystemExit("rings run, and no page pool is listed")
 
 
 class Sender(threading.Thread):
@@ -151,6 +153,8 @@ class Sender(threading.Thread):
     def stop(self):
         self.stopping = True
         self.join()
+        if not self.sent:
+            raise SystemExit(f"nothing was sent out of {self.interface}")
 
 
 def rounds(count, once):
@@ -225,6 +229,10 @@ def generic_dump(sock, family, command, flags, payload=b""):
         while data:
             length, kind = struct.unpack_from("IH", data)
             if kind in (2, 3):
+                # NLMSG_ERROR and NLMSG_DONE begin with an errno.
+                number = -struct.unpack_from("i", data, 16)[0]
+                if number:
+                    raise OSError(number, os.strerror(number))
                 return answers
             answers.append(data[20:length])
             data = data[(length + 3) & ~3 :]
@@ -232,7 +240,7 @@ def generic_dump(sock, family, command, flags, payload=b""):
             return answers
 
 
-def cmd_pools():
+def page_pools():
     """[[id, ifindex, pages in flight], ...] of all page pools."""
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)
     sock.bind((0, 0))
@@ -246,7 +254,11 @@ def cmd_pools():
         a = attributes(answer)
         number = {k: int.from_bytes(v, "little") for k, v in a.items()}
         pools.append([number.get(1), number.get(2), number.get(4)])
-    print(json.dumps(pools))
+    return pools
+
+
+def cmd_pools():
+    print(json.dumps(page_pools()))
 
 
 def main():

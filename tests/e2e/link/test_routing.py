@@ -38,8 +38,7 @@ def check_routed(h, consumers, frames):
         taps = [t for _, t in consumers.values()]
         counters, interrupts = h.counters(), h.interrupts()
         with h.taps(*taps) as t:
-            h.send(mac, range(frames))
-            t.wait(frames)
+            h.send_all(t, mac, frames)
         moved, after = delta(counters, h.counters()), h.interrupts()
         raised = check_vectors(interrupts, after, n, cpu_for(n))
         nic = {k: v for k, v in moved.items() if k.endswith("_nic_packets")}
@@ -82,7 +81,7 @@ def test_default_queue_idle(host, count):
     with h.taps("vm1", "vm2", h.dev) as t:
         lookups = h.port_file("vm1", "lookups")
         counters, interrupts = h.counters(), h.interrupts()
-        h.send(A, range(frames))
+        h.send_all(t, A, frames)
         t.wait(frames)
         moved, after = delta(counters, h.counters()), h.interrupts()
         assert h.port_file("vm1", "lookups") == lookups, "the vswitch looked frames up"
