@@ -237,7 +237,7 @@ static bool oracle_exact(const struct oracle *o, u16 id)
 {
 	const struct oracle_filter *m;
 	unsigned int i, any;
-	bool here;
+	bool mine, here;
 
 	for (i = 1; i < ORACLE_FILTERS && id; i++) {
 		m = &o->filters[i];
@@ -245,7 +245,8 @@ static bool oracle_exact(const struct oracle *o, u16 id)
 			continue;
 		any = oracle_find(o, m->addr, VMQ_VLAN_ANY);
 		here = any && o->filters[any].queue == id;
-		if (here != (m->queue == id))
+		mine = m->queue == id;
+		if (here != mine)
 			return false;
 	}
 	return true;
