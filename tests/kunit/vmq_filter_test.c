@@ -498,12 +498,14 @@ static void vmq_filter_test_any_round(struct kunit *test)
 	vmq_filter_test_expect_on(test, f, 0, 1);
 	vmq_filter_test_expect_on(test, f, 1, 1);
 
-	/* One of its VLANs gets a filter of its own: the same queue. */
+	/* One of its VLANs gets a filter of its own, and is never elsewhere. */
+	f->streams[1].may_go = BIT(1);
 	tagged = fake_add(f, ADMIN, 1, 0x11, 100);
 	KUNIT_ASSERT_GT(test, tagged, 0);
 	vmq_filter_test_expect_on(test, f, 1, 1);
 	KUNIT_ASSERT_EQ(test, fake_del(f, ADMIN, tagged), 0);
 	vmq_filter_test_expect_on(test, f, 1, 1);
+	f->streams[1].may_go = U64_MAX;
 
 	/* On the default queue it takes its VLAN away from the VM. */
 	tagged = fake_add(f, ADMIN, 0, 0x11, 100);
