@@ -109,6 +109,16 @@ DEFINE_EVENT(vmq_filter, vmq_filter_del,
 	TP_ARGS(dev, id, m, queue)
 );
 
+/* A frame of a VM queue was compared with its filters: id 0 if none claims it. */
+DEFINE_EVENT_PRINT(vmq_filter, vmq_rx_check,
+	TP_PROTO(const struct vmq_dev *dev, u32 id, const struct vmq_match *m,
+		 u16 queue),
+	TP_ARGS(dev, id, m, queue),
+	TP_printk("%s queue=%u %pM vlan=%s filter=%u %s", __get_str(uplink),
+		  __entry->queue, __entry->addr, __entry->vlan, __entry->id,
+		  __entry->id ? "claimed" : "mismatch")
+);
+
 /* One poll's frames, all of one queue, before they are handed over. */
 TRACE_EVENT(vmq_rx_batch,
 	TP_PROTO(const struct vmq_queue *q, unsigned int frames,
@@ -131,30 +141,6 @@ TRACE_EVENT(vmq_rx_batch,
 	TP_printk("%s queue=%u frames=%u consumer=%s cpu=%u",
 		  __get_str(uplink), __entry->queue, __entry->frames,
 		  __get_str(consumer), __entry->cpu)
-);
-
-/* A frame of a VM queue was compared with its filters: id 0 if none claims it. */
-TRACE_EVENT(vmq_rx_check,
-	TP_PROTO(const struct vmq_queue *q, const struct vmq_match *m, u32 id),
-	TP_ARGS(q, m, id),
-	TP_STRUCT__entry(
-		__string(uplink, netdev_name(q->dev->uplink))
-		__field(u32, id)
-		__field(u16, queue)
-		__array(char, vlan, VMQ_TRACE_VLAN_LEN)
-		__array(u8, addr, ETH_ALEN)
-	),
-	TP_fast_assign(
-		__assign_str(uplink);
-		__entry->id = id;
-		__entry->queue = q->id;
-		vmq_trace_vlan(__entry->vlan, m->vlan);
-		ether_addr_copy(__entry->addr, m->addr);
-	),
-	TP_printk("%s queue=%u %pM vlan=%s filter=%u %s", __get_str(uplink),
-		  __entry->queue, __entry->addr,
-		  __entry->vlan, __entry->id,
-		  __entry->id ? "claimed" : "mismatch")
 );
 
 #endif /* _TRACE_VMQ_H */

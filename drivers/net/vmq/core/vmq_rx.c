@@ -66,7 +66,8 @@ static void vmq_rx_check_tell(const struct vmq_rx_check *c,
 			      const struct vmq_match *m)
 {
 	if (trace_vmq_rx_check_enabled() && c->q->id)
-		trace_vmq_rx_check(c->q, m, c->last ? c->last->id : 0);
+		trace_vmq_rx_check(c->q->dev, c->last ? c->last->id : 0, m,
+				   c->q->id);
 }
 
 /* Does a filter of the queue claim the frame? */
