@@ -388,7 +388,9 @@ class Host:
 
     def interrupts(self):
         """{queue: [count on each CPU]} of the NIC's queue vectors."""
-        irqs = [self.files(self.rxq(n, "irq"))[self.rxq(n, "irq")] for n in range(POOLS)]
+        paths = [self.rxq(n, "irq") for n in range(POOLS)]
+        found = self.files(*paths)
+        irqs = [found[path] for path in paths]
         header, *lines = self.g.read("/proc/interrupts").splitlines()
         cpus, rows = len(header.split()), {}
         for line in lines:

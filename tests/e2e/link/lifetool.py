@@ -26,15 +26,13 @@ import threading
 import time
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
-from guesttool import Rtnetlink, attributes, wire, write_file  # noqa: E402
+from guesttool import Rtnetlink, attributes, libc, wire, write_file  # noqa: E402
 
 OURS = ("vmq_vswitch", "vmq_igb", "vmq")
 DRIVER = "/sys/bus/pci/drivers/vmq_igb"
 SYS_FINIT_MODULE, SYS_DELETE_MODULE = 313, 176
-O_NONBLOCK = os.O_NONBLOCK
 FRAMES = 5
 PATIENCE = 120
-libc = ctypes.CDLL(None, use_errno=True)
 
 
 def write(path, text):
@@ -68,7 +66,7 @@ def remove(name):
     count = refcount(name)
     if count:
         raise SystemExit(f"{name} is held {count} times")
-    if libc.syscall(SYS_DELETE_MODULE, name.encode(), O_NONBLOCK):
+    if libc.syscall(SYS_DELETE_MODULE, name.encode(), os.O_NONBLOCK):
         raise SystemExit(f"rmmod {name}: {os.strerror(ctypes.get_errno())}")
 
 

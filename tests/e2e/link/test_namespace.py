@@ -62,23 +62,29 @@ def test_users_root_changes_no_policy(host):
     wait_for("the port goes with its namespace", lambda: h.state(n) == "undefined")
 
 
+def fail_over(g, enter, slave):
+    """A user's bond with the address C that loses its active slave and goes over to this one."""
+    g.run("modprobe bonding; modprobe dummy")
+    script = (
+        f"ip link add dummy0 address {C} type dummy && "
+        "ip link add bond0 type bond mode active-backup fail_over_mac follow miimon 100 && "
+        f"ip link set dummy0 master bond0 && ip link set {slave} master bond0 && "
+        f"ip link set bond0 up && ip link set dummy0 up && ip link set {slave} up && sleep 1 && "
+        "ip link set dummy0 carrier off && sleep 2 && ip -br link && cat /proc/net/bonding/bond0"
+    )
+    text = g.out(f"{enter} bash -c {shlex.quote(script)}")
+    say("active slave: " + text.partition("Currently Active Slave: ")[2].partition("\n")[0])
+    assert f"Currently Active Slave: {slave}" in text, "the bond did not fail over, nothing was tried"
+
+
 def test_bond_of_a_user_claims_no_address(host):
     """A bond that a user's root has fail over wants to give the port a foreign address: the kernel's worker may not."""
     h, g = host, host.g
     h.port("vm1", A)
     n = h.port_queue("vm1")
     with users_namespace(g, "tenant") as enter:
-        g.run("modprobe bonding; modprobe dummy; ip link set vm1 netns tenant")
-        script = (
-            f"ip link add dummy0 address {C} type dummy && "
-            "ip link add bond0 type bond mode active-backup fail_over_mac follow miimon 100 && "
-            "ip link set dummy0 master bond0 && ip link set vm1 master bond0 && "
-            "ip link set bond0 up && ip link set dummy0 up && ip link set vm1 up && sleep 1 && "
-            "ip link set dummy0 carrier off && sleep 2 && ip -br link && cat /proc/net/bonding/bond0"
-        )
-        text = g.out(f"{enter} bash -c {shlex.quote(script)}")
-        say("active slave: " + text.partition("Currently Active Slave: ")[2].partition("\n")[0])
-        assert "Currently Active Slave: vm1" in text, "the bond did not fail over, nothing was tried"
+        g.run("ip link set vm1 netns tenant")
+        fail_over(g, enter, "vm1")
         assert g.out("ip netns exec tenant cat /sys/class/net/vm1/address") == A
         assert A in h.queue(n)["filters"] and C not in h.queue(n)["filters"]
 
@@ -89,17 +95,8 @@ def test_bond_over_macvlan_claims_no_address(host):
     h.port("vm1", A)
     n = h.port_queue("vm1")
     with users_namespace(g, "tenant") as enter:
-        g.run("modprobe bonding; modprobe dummy; ip link add link vm1 name mv0 type macvlan mode passthru &&"
-              " ip link set mv0 netns tenant")
-        script = (
-            f"ip link add dummy0 address {C} type dummy && "
-            "ip link add bond0 type bond mode active-backup fail_over_mac follow miimon 100 && "
-            "ip link set dummy0 master bond0 && ip link set mv0 master bond0 && "
-            "ip link set bond0 up && ip link set dummy0 up && ip link set mv0 up && sleep 1 && "
-            "ip link set dummy0 carrier off && sleep 2 && cat /proc/net/bonding/bond0"
-        )
-        text = g.out(f"{enter} bash -c {shlex.quote(script)}")
-        assert "Currently Active Slave: mv0" in text, "the bond did not fail over, nothing was tried"
+        g.run("ip link add link vm1 name mv0 type macvlan mode passthru && ip link set mv0 netns tenant")
+        fail_over(g, enter, "mv0")
         assert g.out("cat /sys/class/net/vm1/address") == A
         assert A in h.queue(n)["filters"] and C not in h.queue(n)["filters"]
 
