@@ -11,8 +11,10 @@ from tests.vm import topology
 
 A, B, C, D = (vm_mac(n) for n in range(1, 5))
 USER = 12345
-# guesttool.py as a command, for users who are not the agent's.
-COMMAND = "/usr/bin/python3 -I -S -B " + os.path.join(os.path.dirname(os.path.abspath(__file__)), "guesttool.py")
+TESTS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# guesttool.py as a command for users who may not look into the checkout: /root is one's home, too.
+TOOL, TOOL_NEEDS, COPY = "e2e/link/guesttool.py", "vm/wire.py", "/run/vmq-tests"
+COMMAND = f"/usr/bin/python3 -I -S -B {COPY}/{TOOL}"
 
 
 @contextlib.contextmanager
@@ -209,6 +211,8 @@ def test_refusal_names_the_reason(host):
         ["fdb", {"verb": "add", "name": "vm1", "address": C}],
         ["fdb", {"verb": "del", "name": "vm1", "address": A}],
     ]
+    for name in (TOOL, TOOL_NEEDS):
+        g.run(f"install -D -m 644 {shlex.quote(os.path.join(TESTS, name))} {COPY}/{name}")
     with users_namespace(g, "tenant") as enter:
         g.run("ip link set vm1 netns tenant")
         text = g.out(f"{enter} {COMMAND} link {shlex.quote(json.dumps({'requests': requests}))}")
