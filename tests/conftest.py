@@ -58,7 +58,7 @@ def kernel_of(item):
 def lane_of(item):
     """1: end to end on the stock kernel, which is the half of it."""
     marker = item.get_closest_marker("kernel")
-    return "1" if suite_of(item) in ("link", "vswitch") and (not marker or marker.args[0] == "stock") else "2"
+    return "1" if suite_of(item) in ("link", "queues", "vswitch") and (not marker or marker.args[0] == "stock") else "2"
 
 
 def scenarios_of(item):

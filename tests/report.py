@@ -15,6 +15,7 @@ BUDGETS = {
     "vm": 3,
     "kunit": 2,
     "link": 4,
+    "queues": 4,
     "vswitch": 3,
 }
 FULL = os.environ.get("FULL", "") not in ("", "0")

@@ -19,7 +19,7 @@
 struct vmq_consumer;
 struct vmq_dev;
 struct vmq_filter;
-struct vmq_mac_slot;
+struct vmq_route;
 struct vmq_switch;
 
 /**
@@ -49,6 +49,16 @@ struct vmq_hw_caps {
  *	frame is lost or doubled when only @pools changes. The write has reached
  *	the NIC on return. Idempotent. Only called while the rings of those
  *	pools run, or during vmq_dev_open().
+ * @vlan_write: write VLAN slot @slot: while VLAN filtering is on, frames of
+ *	VLAN @vid go only to those of their address's pools that are in the
+ *	bitmap @pools; 0 clears the slot. One register write decides. The write
+ *	has reached the NIC on return. Idempotent.
+ * @untagged_write: while VLAN filtering is on, let queue @id have untagged
+ *	frames to its addresses, or not. The default pool always has them.
+ *	Idempotent.
+ * @vlan_filtering: turn VLAN filtering on or off. With it on, frames that no
+ *	pool gets by address and VLAN go to the default pool (82576 DS
+ *	7.10.3.6); it is off after a reset, all VLAN slots empty.
  * @queue_alloc: rings, page pool and vector bookkeeping of the queue. -ENOMEM.
  * @queue_free: undo @queue_alloc (and what @queue_held was waiting for: the
  *	kernel's page pool frees itself when the last page is back).
@@ -76,6 +86,9 @@ struct vmq_hw_caps {
 struct vmq_hw_ops {
 	void (*mac_write)(struct vmq_dev *dev, u16 slot, const u8 *addr,
 			  u64 pools);
+	void (*vlan_write)(struct vmq_dev *dev, u16 slot, u16 vid, u64 pools);
+	void (*untagged_write)(struct vmq_dev *dev, u16 id, bool on);
+	void (*vlan_filtering)(struct vmq_dev *dev, bool on);
 	int (*queue_alloc)(struct vmq_dev *dev, u16 id);
 	void (*queue_free)(struct vmq_dev *dev, u16 id);
 	int (*queue_start)(struct vmq_dev *dev, u16 id);
@@ -96,7 +109,8 @@ struct vmq_hw_ops {
  * @syncp: for readers on 32-bit machines; the queue's NAPI is the only writer
  * @packets: frames that came out of the ring
  * @bytes: their bytes, without FCS
- * @checked: frames compared with the queue's filters in software
+ * @checked: frames compared with the queue's filters in software; none while
+ *	the queue is exact
  * @mismatch: checked frames that no filter of the queue claims; they went the
  *	default queue's way
  * @dropped: frames that could not be delivered (no memory, bad descriptor)
@@ -141,6 +155,10 @@ struct vmq_queue_tx_stats {
  * @started: the rings run; core's alone
  * @pinned: the interrupt carries IRQ_NO_BALANCING by us; core's alone
  * @cpu_auto: @cpu was chosen by placement, not written by a user
+ * @exact: the NIC lets in just what the queue's filters claim
+ * @check: compare every frame with the filters; READ_ONCE() in the data path
+ * @sole: the only filter of a queue that is not compared, whose hits are the
+ *	queue's frames; RCU, written under vmq_dev.lock
  * @nr_filters: filters on this queue
  * @cpu: wanted CPU
  * @vm_name: user's name of the VM
@@ -151,6 +169,7 @@ struct vmq_queue_tx_stats {
 struct vmq_queue {
 	struct vmq_dev *dev;
 	struct vmq_consumer __rcu *consumer;
+	struct vmq_filter __rcu *sole;
 	u16 id;
 	u16 pool;
 	int irq;
@@ -161,6 +180,8 @@ struct vmq_queue {
 	bool started;
 	bool pinned;
 	bool cpu_auto;
+	bool exact;
+	bool check;
 	u16 nr_filters;
 	unsigned int cpu;
 	char vm_name[VMQ_NAME_LEN];
@@ -186,7 +207,15 @@ struct vmq_queue {
  * @open: between vmq_dev_open() and vmq_dev_close()
  * @filters: all filters by match; RCU readers, writers hold @lock
  * @filter_ids: filters by id, written under @lock, read under RCU
- * @mac_slots: shadow of the NIC's address slots; under @lock
+ * @filter_list: all filters, oldest first; under @lock
+ * @route: what the NIC was told; under @lock
+ * @next: what it will be told, while that is worked out; under @lock
+ * @host_vids: VLANs of the host, which have to be received; under @lock
+ * @vlan_mode: enum vmq_vlan_mode, written under @lock
+ * @vlan_filtering: the NIC compares VLANs now; READ_ONCE() for sysfs
+ * @count_hits: compare frames of exact queues, too, so that filters have hits
+ * @mac_slots_free: address slots that no filter uses; READ_ONCE() for sysfs
+ * @vlan_slots_free: the same of VLAN slots
  * @nr_default_filters: filters on queue 0, so that a batch without any costs
  *	no lookup; READ_ONCE() in the data path
  * @nr_any_filters: filters for any VLAN, so that without any a frame costs one
@@ -207,7 +236,15 @@ struct vmq_dev {
 	bool open;
 	struct rhashtable *filters;
 	struct vmq_filter __rcu **filter_ids;
-	struct vmq_mac_slot *mac_slots;
+	struct list_head filter_list;
+	struct vmq_route *route;
+	struct vmq_route *next;
+	DECLARE_BITMAP(host_vids, VLAN_N_VID);
+	u8 vlan_mode;
+	bool vlan_filtering;
+	bool count_hits;
+	u16 mac_slots_free;
+	u16 vlan_slots_free;
 	u16 nr_default_filters;
 	u16 nr_any_filters;
 	u16 last_queue;
@@ -278,6 +315,27 @@ void vmq_dev_close(struct vmq_dev *dev);
  */
 int vmq_dev_addr_check(struct vmq_dev *dev, const u8 *addr,
 		       struct netlink_ext_ack *extack);
+
+/**
+ * vmq_dev_vid_add - a VLAN of the host, for the uplink's ndo_vlan_rx_add_vid
+ * @dev: the device
+ * @vid: 0 .. 4094
+ *
+ * While VLAN filtering is on the VLAN takes a slot, so that its broadcasts are
+ * received; the kernel log tells when there is none left.
+ *
+ * Context: rtnl held, may sleep.
+ */
+void vmq_dev_vid_add(struct vmq_dev *dev, u16 vid);
+
+/**
+ * vmq_dev_vid_del - undo vmq_dev_vid_add()
+ * @dev: the device
+ * @vid: 0 .. 4094
+ *
+ * Context: rtnl held, may sleep.
+ */
+void vmq_dev_vid_del(struct vmq_dev *dev, u16 vid);
 
 /**
  * vmq_queue_receive - hand over what one poll took from a queue's ring

@@ -13,6 +13,9 @@
 
 /* 64 pools is what the largest family (82599, X540, X550) has. */
 #define VMQ_MAX_QUEUES		64
+/* Most slots that a backend may state in struct vmq_hw_caps. */
+#define VMQ_MAX_MAC_SLOTS	128
+#define VMQ_MAX_VLAN_SLOTS	64
 /* Bytes of a VM or queue name, with the terminating NUL. */
 #define VMQ_NAME_LEN		64
 /* Filter ids and ntuple locations are 1 .. VMQ_MAX_FILTERS - 1; 0 is invalid. */
@@ -63,6 +66,19 @@ enum vmq_queue_state {
 enum vmq_owner {
 	VMQ_OWNER_ADMIN,
 	VMQ_OWNER_VSWITCH,
+};
+
+/**
+ * enum vmq_vlan_mode - who compares the VLAN of a frame
+ * @VMQ_VLAN_MODE_AUTO: the NIC while some address is on several VM queues, which
+ *	only VLANs tell apart; otherwise software
+ * @VMQ_VLAN_MODE_ON: the NIC, and software what the NIC cannot
+ * @VMQ_VLAN_MODE_OFF: software alone
+ */
+enum vmq_vlan_mode {
+	VMQ_VLAN_MODE_AUTO,
+	VMQ_VLAN_MODE_ON,
+	VMQ_VLAN_MODE_OFF,
 };
 
 struct netlink_ext_ack;

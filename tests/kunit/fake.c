@@ -156,32 +156,47 @@ struct sk_buff *fake_skb(struct fake_nic *f, const struct vmq_match *m,
 	return skb;
 }
 
-/* The ring that the NIC puts a frame into: it knows slots and pools only. */
-u16 fake_route(const struct fake_nic *f, const u8 *addr)
+/* The pools that the VLAN of a frame lets in, as the 82576 has it. */
+static u64 fake_vlan_pools(const struct fake_nic *f, u16 vlan, bool priority)
 {
+	u64 pools = 0;
+	unsigned int i;
+
+	if (!f->vlan_filtering)
+		return U64_MAX;
+	if (!vlan && !priority)
+		return f->untagged | BIT_ULL(f->caps.default_pool);
+	for (i = 0; i < f->caps.vlan_slots; i++)
+		if (f->vlans[i].vid == vlan)
+			pools |= f->vlans[i].pools;
+	return pools;
+}
+
+/* The rings that the NIC puts a frame into, by queue: slots decide, alone. */
+u64 fake_route(const struct fake_nic *f, const struct vmq_match *m,
+	       bool priority)
+{
+	u64 pools = 0, queues = 0;
 	unsigned int i;
 	u16 id;
 
-	for (i = 0; i < f->caps.mac_slots; i++) {
-		if (!f->slots[i].pools ||
-		    !ether_addr_equal(f->slots[i].addr, addr))
-			continue;
-		for (id = 0; id < f->caps.pools; id++)
-			if (f->slots[i].pools & BIT_ULL(f->dev.queues[id].pool))
-				return id;
-	}
-	return 0;
+	for (i = 0; i < f->caps.mac_slots; i++)
+		if (ether_addr_equal(f->slots[i].addr, m->addr))
+			pools |= f->slots[i].pools;
+	pools &= fake_vlan_pools(f, m->vlan, priority);
+	for (id = 0; id < f->caps.pools; id++)
+		if (pools & BIT_ULL(f->dev.queues[id].pool))
+			queues |= BIT_ULL(id);
+	return queues ?: BIT_ULL(0);
 }
 
-/* A frame comes in from the wire. */
-void fake_send(struct fake_nic *f, unsigned int stream)
+static void fake_ring_add(struct fake_queue *q, unsigned int stream, u32 serial)
 {
-	struct fake_stream *s = &f->streams[stream];
-	struct fake_queue *q = &f->queues[fake_route(f, s->m.addr)];
+	struct fake_nic *f = q->nic;
 
 	if (!q->started) {
 		fake_break(f, "%pM routed to ring %u, which does not run",
-			   s->m.addr, q->id);
+			   f->streams[stream].m.addr, q->id);
 		return;
 	}
 	if (q->nr == FAKE_RING) {
@@ -189,13 +204,37 @@ void fake_send(struct fake_nic *f, unsigned int stream)
 		return;
 	}
 	q->ring[q->nr].stream = stream;
-	q->ring[q->nr++].serial = s->sent++;
+	q->ring[q->nr++].serial = serial;
+}
+
+/* A frame comes in from the wire, and goes to each of its rings. */
+void fake_send(struct fake_nic *f, unsigned int stream)
+{
+	struct fake_stream *s = &f->streams[stream];
+	u64 queues = fake_route(f, &s->m, s->priority);
+	u16 id;
+
+	for (id = 0; id < f->caps.pools; id++)
+		if (queues & BIT_ULL(id))
+			fake_ring_add(&f->queues[id], stream, s->sent);
+	s->sent++;
+}
+
+/* The stream's tag, which fake_skb() leaves out for VLAN ID 0. */
+static struct sk_buff *fake_stream_skb(struct fake_nic *f,
+				       const struct fake_frame *frame)
+{
+	const struct fake_stream *s = &f->streams[frame->stream];
+	struct sk_buff *skb = fake_skb(f, &s->m, frame, sizeof(*frame));
+
+	if (skb && s->priority)
+		__vlan_hwaccel_put_tag(skb, htons(ETH_P_8021Q), 0xe000);
+	return skb;
 }
 
 static void fake_poll(struct fake_queue *q)
 {
 	struct fake_nic *f = q->nic;
-	struct fake_frame *frame;
 	struct sk_buff *skb;
 	LIST_HEAD(batch);
 	unsigned int i;
@@ -203,9 +242,7 @@ static void fake_poll(struct fake_queue *q)
 	if (!q->nr || q->hold || !q->started)
 		return;
 	for (i = 0; i < q->nr; i++) {
-		frame = &q->ring[i];
-		skb = fake_skb(f, &f->streams[frame->stream].m, frame,
-			       sizeof(*frame));
+		skb = fake_stream_skb(f, &q->ring[i]);
 		if (skb)
 			list_add_tail(&skb->list, &batch);
 	}
@@ -263,6 +300,51 @@ static void fake_mac_write(struct vmq_dev *dev, u16 slot, const u8 *addr,
 				   slot, id);
 	ether_addr_copy(f->slots[slot].addr, addr);
 	f->slots[slot].pools = pools;
+	fake_leave(dev);
+}
+
+static void fake_vlan_write(struct vmq_dev *dev, u16 slot, u16 vid, u64 pools)
+{
+	struct fake_nic *f = fake_from_dev(dev);
+	unsigned int i;
+
+	fake_enter(dev, 0);
+	fake_log(f, "vlan %u %#llx", vid, pools);
+	if (slot >= f->caps.vlan_slots) {
+		fake_break(f, "there is no VLAN slot %u", slot);
+		return;
+	}
+	if (pools && !(pools & BIT_ULL(f->caps.default_pool)))
+		fake_break(f, "VLAN %u without the default pool", vid);
+	for (i = 0; i < f->caps.vlan_slots; i++)
+		if (pools && i != slot && f->vlans[i].pools &&
+		    f->vlans[i].vid == vid)
+			fake_break(f, "VLAN %u in two slots", vid);
+	f->vlans[slot].vid = vid;
+	f->vlans[slot].pools = pools;
+	fake_leave(dev);
+}
+
+static void fake_untagged_write(struct vmq_dev *dev, u16 id, bool on)
+{
+	struct fake_queue *q = fake_enter(dev, id);
+	u64 pool = BIT_ULL(dev->queues[id].pool);
+
+	fake_log(q->nic, "untagged %u %d", id, on);
+	if (on)
+		q->nic->untagged |= pool;
+	else
+		q->nic->untagged &= ~pool;
+	fake_leave(dev);
+}
+
+static void fake_vlan_filtering(struct vmq_dev *dev, bool on)
+{
+	struct fake_nic *f = fake_from_dev(dev);
+
+	fake_enter(dev, 0);
+	fake_log(f, "vlans %s", on ? "on" : "off");
+	f->vlan_filtering = on;
 	fake_leave(dev);
 }
 
@@ -410,6 +492,9 @@ static void fake_queue_xmit(struct vmq_dev *dev, u16 id, struct sk_buff *skb,
 
 static const struct vmq_hw_ops fake_ops = {
 	.mac_write	= fake_mac_write,
+	.vlan_write	= fake_vlan_write,
+	.untagged_write	= fake_untagged_write,
+	.vlan_filtering	= fake_vlan_filtering,
 	.queue_alloc	= fake_queue_alloc,
 	.queue_free	= fake_queue_free,
 	.queue_start	= fake_queue_start,
@@ -469,6 +554,9 @@ static int fake_ndo_open(struct net_device *uplink)
 
 	/* As the real one comes out of a reset. */
 	memset(f->slots, 0, sizeof(f->slots));
+	memset(f->vlans, 0, sizeof(f->vlans));
+	f->untagged = 0;
+	f->vlan_filtering = false;
 	return vmq_dev_open(&f->dev);
 }
 
@@ -714,6 +802,16 @@ int fake_del(struct fake_nic *f, enum vmq_owner owner, u32 fid)
 
 	fake_lock(f, &extack);
 	ret = vmq_filter_del_locked(&f->dev, fid, owner, &extack);
+	return fake_unlock(f, &extack, ret);
+}
+
+int fake_vlan_mode(struct fake_nic *f, enum vmq_vlan_mode mode)
+{
+	struct netlink_ext_ack extack;
+	int ret;
+
+	fake_lock(f, &extack);
+	ret = vmq_vlan_set_mode_locked(&f->dev, mode, &extack);
 	return fake_unlock(f, &extack, ret);
 }
 

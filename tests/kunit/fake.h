@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A NIC made of tables. It implements struct vmq_hw_ops, writes down what the
- * core asks of it, routes frames as the real one does, by its address slots
- * alone, and notes every breach of the contract in vmq/hw.h.
+ * core asks of it, routes frames as the real one does, by its slots alone, and
+ * notes every breach of the contract in vmq/hw.h.
  */
 #ifndef _VMQ_FAKE_H
 #define _VMQ_FAKE_H
@@ -15,7 +15,7 @@
 #define FAKE_QUEUES	8
 #define FAKE_SLOTS	32
 #define FAKE_RING	512
-#define FAKE_STREAMS	32
+#define FAKE_STREAMS	40
 #define FAKE_TEXT	8192
 
 /* Owner word for fake_*(): the two enum vmq_owner, shorter. */
@@ -25,6 +25,8 @@
 /* Numbered frames of one {MAC, VLAN}. */
 struct fake_stream {
 	struct vmq_match m;
+	/* Untagged frames have a priority tag, with VLAN ID 0. */
+	bool priority;
 	u32 sent;
 	u32 received;
 	/* Queue whose receiver got the last one; 0 is the switch. */
@@ -71,6 +73,12 @@ struct fake_slot {
 	u64 pools;
 };
 
+/* One VLAN slot as the NIC has it. */
+struct fake_vlan {
+	u16 vid;
+	u64 pools;
+};
+
 /* netdev_priv() of the uplink. */
 struct fake_nic {
 	struct vmq_dev dev;
@@ -81,6 +89,9 @@ struct fake_nic {
 
 	struct fake_queue queues[FAKE_QUEUES];
 	struct fake_slot slots[FAKE_SLOTS];
+	struct fake_vlan vlans[FAKE_SLOTS];
+	u64 untagged;
+	bool vlan_filtering;
 	unsigned int mac_writes;
 
 	/* What the core asked for since fake_log_clear(), as text. */
@@ -128,6 +139,7 @@ void fake_release(struct fake_nic *f, u16 id);
 int fake_add(struct fake_nic *f, enum vmq_owner owner, u16 id, u8 addr,
 	     u16 vlan);
 int fake_del(struct fake_nic *f, enum vmq_owner owner, u32 fid);
+int fake_vlan_mode(struct fake_nic *f, enum vmq_vlan_mode mode);
 int fake_move(struct fake_nic *f, const u32 *fids, unsigned int n, u16 to);
 void fake_consume(struct fake_nic *f, u16 id);
 int fake_make_running(struct fake_nic *f, enum vmq_owner owner, u8 addr);
@@ -137,7 +149,8 @@ void fake_match(struct vmq_match *m, u8 addr, u16 vlan);
 struct fake_stream *fake_stream_add(struct fake_nic *f, u8 addr, u16 vlan);
 struct sk_buff *fake_skb(struct fake_nic *f, const struct vmq_match *m,
 			 const void *data, unsigned int len);
-u16 fake_route(const struct fake_nic *f, const u8 *addr);
+u64 fake_route(const struct fake_nic *f, const struct vmq_match *m,
+	       bool priority);
 void fake_send(struct fake_nic *f, unsigned int stream);
 void fake_poll_all(struct fake_nic *f);
 void fake_inject(struct fake_nic *f);

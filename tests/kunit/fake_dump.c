@@ -61,9 +61,10 @@ static int fake_dump_filters(struct fake_nic *f, char *buf, int size)
 		flt = vmq_filter_by_id(&f->dev, id);
 		if (flt)
 			len += scnprintf(buf + len, size - len,
-					 "filter %u %pM vlan %u queue %u slot %d owner %u\n",
+					 "filter %u %pM vlan %u queue %u to %u change %u owner %u\n",
 					 id, flt->m.addr, flt->m.vlan,
-					 flt->queue, flt->slot, flt->owner);
+					 flt->queue, flt->to, flt->change,
+					 flt->owner);
 	}
 	mutex_unlock(&f->dev.lock);
 	return len;
@@ -72,19 +73,41 @@ static int fake_dump_filters(struct fake_nic *f, char *buf, int size)
 /* Slots that hold nothing may hold anything. */
 static int fake_dump_slots(struct fake_nic *f, char *buf, int size)
 {
-	struct vmq_mac_slot *s;
+	const struct vmq_mac_slot *s;
 	int i, len = 0;
 
 	for (i = 0; i < f->caps.mac_slots; i++) {
-		s = &f->dev.mac_slots[i];
+		s = &f->dev.route->macs[i];
 		if (s->users)
 			len += scnprintf(buf + len, size - len,
-					 "slot %d %pM queue %u users %u\n", i,
-					 s->addr, s->queue, s->users);
+					 "slot %d %pM queues %#llx users %u\n",
+					 i, s->addr, s->queues, s->users);
 		if (f->slots[i].pools)
 			len += scnprintf(buf + len, size - len,
 					 "nic %d %pM pools %#llx\n", i,
 					 f->slots[i].addr, f->slots[i].pools);
+	}
+	return len;
+}
+
+static int fake_dump_vlans(struct fake_nic *f, char *buf, int size)
+{
+	const struct vmq_vlan_slot *s;
+	int i, len;
+
+	len = scnprintf(buf, size, "mode %u vlans %d%d untagged %#llx %#llx\n",
+			f->dev.vlan_mode, f->dev.route->vlan_filtering,
+			f->vlan_filtering, f->dev.route->untagged, f->untagged);
+	for (i = 0; i < f->caps.vlan_slots; i++) {
+		s = &f->dev.route->vlans[i];
+		if (s->users)
+			len += scnprintf(buf + len, size - len,
+					 "vlan %d %u queues %#llx users %u\n",
+					 i, s->vid, s->queues, s->users);
+		if (f->vlans[i].pools)
+			len += scnprintf(buf + len, size - len,
+					 "nic %d vlan %u pools %#llx\n", i,
+					 f->vlans[i].vid, f->vlans[i].pools);
 	}
 	return len;
 }
@@ -96,6 +119,7 @@ static void fake_dump(struct fake_nic *f, char *buf)
 	len = fake_dump_queues(f, buf, FAKE_TEXT);
 	len += fake_dump_filters(f, buf + len, FAKE_TEXT - len);
 	len += fake_dump_slots(f, buf + len, FAKE_TEXT - len);
+	len += fake_dump_vlans(f, buf + len, FAKE_TEXT - len);
 	scnprintf(buf + len, FAKE_TEXT - len, "writes %u\n", f->mac_writes);
 }
 

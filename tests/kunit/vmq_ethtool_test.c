@@ -94,6 +94,7 @@ static void vmq_ethtool_test_refuse(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
 	KUNIT_ASSERT_EQ(test, rule_add(f, 0x11, 0, 1), 1);
 	KUNIT_ASSERT_EQ(test, fake_make_running(f, VSWITCH, 0x12), 2);
+	KUNIT_ASSERT_EQ(test, fake_vlan_mode(f, VMQ_VLAN_MODE_OFF), 0);
 	fake_log_clear(f);
 	fake_remember(f);
 	KUNIT_EXPECT_EQ(test, rule_add(f, 0x11, 0, 3), -EEXIST);

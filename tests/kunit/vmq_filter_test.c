@@ -35,7 +35,7 @@ static void vmq_filter_test_add_at_rest(struct kunit *test)
 	fake_allocate(f, ADMIN, 1);
 	KUNIT_ASSERT_GT(test, fake_add(f, ADMIN, 1, 0x11, 0), 0);
 	fake_match(&m, 0x11, 0);
-	KUNIT_EXPECT_EQ(test, fake_route(f, m.addr), 0);
+	KUNIT_EXPECT_EQ(test, fake_route(f, &m, false), BIT(0));
 	KUNIT_EXPECT_NULL(test, strstr(f->log, "hold"));
 	KUNIT_EXPECT_NULL(test, strstr(f->log, "drain"));
 }
@@ -48,18 +48,18 @@ static void vmq_filter_test_shared_slot(struct kunit *test)
 	int a, b;
 
 	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
-	nr = vmq_slot_count_free(&f->dev);
+	nr = f->dev.mac_slots_free;
 	KUNIT_ASSERT_EQ(test, fake_make_running(f, ADMIN, 0x11), 1);
 	a = 1;
 	b = fake_add(f, ADMIN, 1, 0x11, 100);
 	KUNIT_ASSERT_EQ(test, b, 2);
-	KUNIT_EXPECT_EQ(test, vmq_slot_count_free(&f->dev), nr - 1);
+	KUNIT_EXPECT_EQ(test, f->dev.mac_slots_free, nr - 1);
 	fake_log_clear(f);
 	KUNIT_EXPECT_EQ(test, fake_del(f, ADMIN, a), 0);
 	KUNIT_EXPECT_NULL(test, strstr(f->log, "0x0"));
-	KUNIT_EXPECT_EQ(test, vmq_slot_count_free(&f->dev), nr - 1);
+	KUNIT_EXPECT_EQ(test, f->dev.mac_slots_free, nr - 1);
 	KUNIT_EXPECT_EQ(test, fake_del(f, ADMIN, b), 0);
-	KUNIT_EXPECT_EQ(test, vmq_slot_count_free(&f->dev), nr);
+	KUNIT_EXPECT_EQ(test, f->dev.mac_slots_free, nr);
 	KUNIT_EXPECT_NOT_NULL(test, strstr(f->log, "write 11 0x0"));
 }
 
@@ -104,7 +104,7 @@ static void vmq_filter_test_move(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, f->log,
 			   "hold 0, write 11 0x0, write 12 0x0, drain 2, release 0");
 	KUNIT_EXPECT_EQ(test, fake_state(f, 2), VMQ_QUEUE_PAUSED);
-	KUNIT_EXPECT_EQ(test, vmq_slot_count_free(&f->dev), 10);
+	KUNIT_EXPECT_EQ(test, f->dev.mac_slots_free, 10);
 
 	fake_log_clear(f);
 	KUNIT_EXPECT_EQ(test, fake_move(f, fids, 2, 0), 0);
@@ -149,16 +149,17 @@ static void vmq_filter_test_move_refusals(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, f->log, "");
 }
 
-/* The NIC sends an address to one queue: both of its VLANs move, or none. */
+/* Addresses alone decide: both VLANs of one move, or none. */
 static void vmq_filter_test_move_vlans(struct kunit *test)
 {
 	struct fake_nic *f = test->priv;
 	const u32 fids[] = { 1, 3 };
 
 	vmq_filter_test_prepare_move(test);
+	KUNIT_ASSERT_EQ(test, fake_vlan_mode(f, VMQ_VLAN_MODE_OFF), 0);
 	KUNIT_ASSERT_EQ(test, fake_add(f, VSWITCH, 0, 0x11, 100), 3);
 	KUNIT_EXPECT_EQ(test, fake_move(f, fids, 2, 1), 0);
-	KUNIT_EXPECT_EQ(test, vmq_slot_count_free(&f->dev), 9);
+	KUNIT_EXPECT_EQ(test, f->dev.mac_slots_free, 9);
 	fake_log_clear(f);
 	fake_remember(f);
 	KUNIT_EXPECT_EQ(test, fake_move(f, fids, 1, 2), -EOPNOTSUPP);
@@ -166,14 +167,14 @@ static void vmq_filter_test_move_vlans(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, f->log, "");
 
 	KUNIT_EXPECT_EQ(test, fake_move(f, fids, 2, 2), 0);
-	KUNIT_EXPECT_EQ(test, vmq_slot_count_free(&f->dev), 9);
+	KUNIT_EXPECT_EQ(test, f->dev.mac_slots_free, 9);
 	KUNIT_EXPECT_EQ(test, fake_state(f, 1), VMQ_QUEUE_PAUSED);
 
 	/* One of them alone may go back to software: the slot stays. */
 	KUNIT_EXPECT_EQ(test, fake_move(f, fids, 1, 0), 0);
-	KUNIT_EXPECT_EQ(test, vmq_slot_count_free(&f->dev), 9);
+	KUNIT_EXPECT_EQ(test, f->dev.mac_slots_free, 9);
 	KUNIT_EXPECT_EQ(test, fake_move(f, fids + 1, 1, 0), 0);
-	KUNIT_EXPECT_EQ(test, vmq_slot_count_free(&f->dev), 10);
+	KUNIT_EXPECT_EQ(test, f->dev.mac_slots_free, 10);
 }
 
 /* All or none: the last of several finds no slot, so none has moved. */
@@ -188,12 +189,12 @@ static void vmq_filter_test_move_no_slot(struct kunit *test)
 		KUNIT_ASSERT_GT(test, fake_add(f, VSWITCH, 2, 0x30 + i, 0), 0);
 	for (i = 0; i < 4; i++)
 		fids[i] = fake_add(f, VSWITCH, 0, 0x40 + i, 0);
-	KUNIT_EXPECT_EQ(test, vmq_slot_count_free(&f->dev), 3);
+	KUNIT_EXPECT_EQ(test, f->dev.mac_slots_free, 3);
 	fake_log_clear(f);
 	fake_remember(f);
 	KUNIT_EXPECT_EQ(test, fake_move(f, fids, 4, 1), -ENOSPC);
 	fake_expect_unchanged(test, f);
-	KUNIT_EXPECT_EQ(test, vmq_slot_count_free(&f->dev), 3);
+	KUNIT_EXPECT_EQ(test, f->dev.mac_slots_free, 3);
 	KUNIT_EXPECT_STREQ(test, f->log, "");
 	KUNIT_EXPECT_EQ(test, fake_move(f, fids, 3, 1), 0);
 }
@@ -291,13 +292,13 @@ static void vmq_filter_test_slots(struct kunit *test)
 	unsigned int i, slots = f->caps.mac_slots - f->caps.mac_slots_host;
 
 	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
-	KUNIT_EXPECT_EQ(test, vmq_slot_count_free(&f->dev), slots);
+	KUNIT_EXPECT_EQ(test, f->dev.mac_slots_free, slots);
 	KUNIT_ASSERT_EQ(test, fake_make_running(f, ADMIN, 0x80), 1);
 	KUNIT_ASSERT_EQ(test, fake_make_running(f, ADMIN, 0x81), 2);
 	for (i = 2; i < slots; i++)
 		KUNIT_EXPECT_GT(test,
 				fake_add(f, ADMIN, 1 + i % 2, 0x80 + i, 0), 0);
-	KUNIT_EXPECT_EQ(test, vmq_slot_count_free(&f->dev), 0);
+	KUNIT_EXPECT_EQ(test, f->dev.mac_slots_free, 0);
 
 	fake_log_clear(f);
 	fake_remember(f);
@@ -319,6 +320,7 @@ static void vmq_filter_test_unsupported(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
 	KUNIT_ASSERT_EQ(test, fake_make_running(f, ADMIN, 0x11), 1);
 	KUNIT_ASSERT_EQ(test, fake_make_running(f, ADMIN, 0x12), 2);
+	KUNIT_ASSERT_EQ(test, fake_vlan_mode(f, VMQ_VLAN_MODE_OFF), 0);
 	fake_log_clear(f);
 	fake_remember(f);
 	/* One address on two VM queues: the NIC could not tell them apart. */
@@ -467,24 +469,24 @@ static void vmq_filter_test_exact(struct kunit *test)
 	const struct vmq_queue *q = &f->dev.queues[1];
 	int own;
 
-	KUNIT_EXPECT_TRUE(test, vmq_filter_is_exact(q));
+	KUNIT_EXPECT_TRUE(test, q->exact);
 	KUNIT_ASSERT_EQ(test, fake_allocate(f, ADMIN, 1), 0);
 	KUNIT_ASSERT_GT(test, fake_add(f, ADMIN, 1, 0x11, VMQ_VLAN_ANY), 0);
-	KUNIT_EXPECT_TRUE(test, vmq_filter_is_exact(q));
+	KUNIT_EXPECT_TRUE(test, q->exact);
 	/* One of its VLANs by name changes nothing, another address does. */
 	KUNIT_ASSERT_GT(test, fake_add(f, ADMIN, 1, 0x11, 5), 0);
-	KUNIT_EXPECT_TRUE(test, vmq_filter_is_exact(q));
+	KUNIT_EXPECT_TRUE(test, q->exact);
 	own = fake_add(f, ADMIN, 1, 0x12, 5);
-	KUNIT_EXPECT_FALSE(test, vmq_filter_is_exact(q));
+	KUNIT_EXPECT_FALSE(test, q->exact);
 	KUNIT_ASSERT_EQ(test, fake_del(f, ADMIN, own), 0);
-	KUNIT_EXPECT_TRUE(test, vmq_filter_is_exact(q));
+	KUNIT_EXPECT_TRUE(test, q->exact);
 	/* A VLAN of its address that is not its own. */
 	own = fake_add(f, ADMIN, 0, 0x11, 6);
-	KUNIT_EXPECT_FALSE(test, vmq_filter_is_exact(q));
-	KUNIT_EXPECT_TRUE(test, vmq_filter_is_exact(&f->dev.queues[0]));
-	KUNIT_EXPECT_TRUE(test, vmq_filter_is_exact(&f->dev.queues[2]));
+	KUNIT_EXPECT_FALSE(test, q->exact);
+	KUNIT_EXPECT_TRUE(test, f->dev.queues[0].exact);
+	KUNIT_EXPECT_TRUE(test, f->dev.queues[2].exact);
 	KUNIT_ASSERT_EQ(test, fake_del(f, ADMIN, own), 0);
-	KUNIT_EXPECT_TRUE(test, vmq_filter_is_exact(q));
+	KUNIT_EXPECT_TRUE(test, q->exact);
 }
 
 /* A filter for any VLAN: what no other one of its address claims. */

@@ -12,12 +12,15 @@
 #define ORACLE_ADDRS	8
 #define ORACLE_FILTERS	64
 #define ORACLE_MOVE_MAX	5
+#define ORACLE_MODES	3
 
 /* What filters name; the last one is none. */
 static const u16 oracle_vlans[] = { VMQ_VLAN_UNTAGGED, 5, 4094, VMQ_VLAN_ANY,
 				    4095 };
 /* What frames carry; the last one only a filter for any VLAN claims. */
 static const u16 oracle_tags[] = { VMQ_VLAN_UNTAGGED, 5, 4094, 6 };
+/* Besides, frames with a priority tag, which are as good as untagged. */
+#define ORACLE_STREAMS	(ARRAY_SIZE(oracle_tags) + 1)
 
 struct oracle_queue {
 	u8 state;
@@ -39,6 +42,7 @@ struct oracle {
 	struct fake_nic *f;
 	struct rnd_state rnd;
 	bool open;
+	u8 mode;
 	struct oracle_queue queues[FAKE_QUEUES];
 	struct oracle_filter filters[ORACLE_FILTERS];
 	/* The latest operation, and how the core differs from us after it. */
@@ -148,7 +152,7 @@ static u16 oracle_fate(const struct oracle *o, u8 addr, u16 vlan)
 	return o->open && oracle_committed(o, queue) ? queue : 0;
 }
 
-/* The VM queue that has this address, whatever the VLAN; 0 for none. */
+/* A VM queue that has this address, whatever the VLAN; 0 for none. */
 static u16 oracle_home(const struct oracle *o, u8 addr)
 {
 	unsigned int i;
@@ -158,6 +162,111 @@ static u16 oracle_home(const struct oracle *o, u8 addr)
 		    o->filters[i].queue)
 			return o->filters[i].queue;
 	return 0;
+}
+
+/* Is this address on several VM queues, so that only its VLAN decides? */
+static bool oracle_is_split(const struct oracle *o, u8 addr)
+{
+	u16 home = oracle_home(o, addr);
+	unsigned int i;
+
+	for (i = 1; i < ORACLE_FILTERS; i++)
+		if (o->filters[i].used && o->filters[i].addr == addr &&
+		    o->filters[i].queue && o->filters[i].queue != home)
+			return true;
+	return false;
+}
+
+static bool oracle_any_split(const struct oracle *o)
+{
+	u8 addr;
+
+	for (addr = 0; addr < ORACLE_ADDRS; addr++)
+		if (oracle_is_split(o, addr))
+			return true;
+	return false;
+}
+
+/* Does the NIC have to compare VLANs? */
+static bool oracle_vlans_on(const struct oracle *o)
+{
+	return o->f->caps.vlan_slots &&
+	       (o->mode == VMQ_VLAN_MODE_ON ||
+		(o->mode == VMQ_VLAN_MODE_AUTO && oracle_any_split(o)));
+}
+
+/* VLANs that somebody names; untagged frames may have a tag of VLAN 0. */
+static unsigned int oracle_vlans_used(const struct oracle *o)
+{
+	bool used[ARRAY_SIZE(oracle_vlans)] = {};
+	unsigned int i, v, nr = 0;
+	u16 vlan;
+
+	for (i = 1; i < ORACLE_FILTERS; i++) {
+		if (!o->filters[i].used)
+			continue;
+		vlan = o->filters[i].vlan;
+		if (vlan == VMQ_VLAN_ANY)
+			vlan = VMQ_VLAN_UNTAGGED;
+		for (v = 0; v < ARRAY_SIZE(oracle_vlans); v++)
+			used[v] |= oracle_vlans[v] == vlan;
+	}
+	for (v = 0; v < ARRAY_SIZE(used); v++)
+		nr += used[v];
+	return nr;
+}
+
+/* Does the queue have a filter of this address, or one of this VLAN? */
+static bool oracle_queue_names(const struct oracle *o, u16 id, int addr,
+			       int vlan)
+{
+	const struct oracle_filter *m;
+	unsigned int i;
+
+	for (i = 1; i < ORACLE_FILTERS; i++) {
+		m = &o->filters[i];
+		if (m->used && m->queue == id && (m->addr == addr ||
+						  m->vlan == vlan))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The NIC gives a frame to every queue that has its address and its VLAN, not
+ * necessarily in one filter. That must never be two.
+ */
+static bool oracle_is_ambiguous(const struct oracle *o)
+{
+	unsigned int v, nr;
+	u8 addr;
+	u16 id;
+
+	for (addr = 0; addr < ORACLE_ADDRS; addr++)
+		for (v = 0; v < 3; v++) {
+			nr = 0;
+			for (id = 1; id < o->f->caps.pools; id++)
+				nr += oracle_queue_names(o, id, addr, -1) &&
+				      oracle_queue_names(o, id, -1,
+							 oracle_vlans[v]);
+			if (nr > 1)
+				return true;
+		}
+	return false;
+}
+
+/* The model is as it would be: can the NIC do that? @before: VLANs were on. */
+static void oracle_may_not_fit(struct oracle *o, struct oracle_errnos *e,
+			       bool before)
+{
+	bool lacking = oracle_vlans_used(o) > o->f->caps.vlan_slots;
+
+	oracle_may(e, oracle_any_split(o) && !oracle_vlans_on(o), -EOPNOTSUPP);
+	if (!oracle_vlans_on(o))
+		return;
+	oracle_may(e, lacking, -ENOSPC);
+	oracle_may(e, lacking && !before, -EBUSY);
+	oracle_may(e, oracle_is_ambiguous(o), -EBUSY);
 }
 
 static unsigned int oracle_free_slots(const struct oracle *o)
@@ -232,21 +341,16 @@ static bool oracle_same_filter(const struct oracle_filter *m,
 	       flt->owner == m->owner;
 }
 
-/* Each address of the queue in any VLAN, and none of them elsewhere. */
+/* Is all that the NIC lets in to this queue, of what may come, its own? */
 static bool oracle_exact(const struct oracle *o, u16 id)
 {
-	const struct oracle_filter *m;
-	unsigned int i, any;
-	bool mine, here;
+	const struct fake_stream *s;
+	unsigned int i;
 
-	for (i = 1; i < ORACLE_FILTERS && id; i++) {
-		m = &o->filters[i];
-		if (!m->used)
-			continue;
-		any = oracle_find(o, m->addr, VMQ_VLAN_ANY);
-		here = any && o->filters[any].queue == id;
-		mine = m->queue == id;
-		if (here != mine)
+	for (i = 0; i < o->f->nr_streams && id; i++) {
+		s = &o->f->streams[i];
+		if (fake_route(o->f, &s->m, s->priority) & BIT_ULL(id) &&
+		    oracle_fate(o, s->m.addr[ETH_ALEN - 1], s->m.vlan) != id)
 			return false;
 	}
 	return true;
@@ -272,9 +376,25 @@ static void oracle_check_filters(struct oracle *o)
 			    "queue %u has %u filters, model says %u", i,
 			    o->f->dev.queues[i].nr_filters, nr[i]);
 	for (i = 0; i < o->f->caps.pools; i++)
-		oracle_same(o, vmq_filter_is_exact(&o->f->dev.queues[i]) ==
-			    oracle_exact(o, i), "queue %u is exact: %d", i,
-			    oracle_exact(o, i));
+		oracle_same(o, !o->f->queues[i].started ||
+			    o->f->dev.queues[i].exact == oracle_exact(o, i),
+			    "queue %u is exact: %d", i, oracle_exact(o, i));
+}
+
+/* The VM queues with this address whose rings run. */
+static u64 oracle_homes(const struct oracle *o, u8 addr)
+{
+	const struct oracle_filter *m;
+	u64 homes = 0;
+	unsigned int i;
+
+	for (i = 1; i < ORACLE_FILTERS; i++) {
+		m = &o->filters[i];
+		if (m->used && m->addr == addr && m->queue &&
+		    oracle_committed(o, m->queue))
+			homes |= BIT_ULL(m->queue);
+	}
+	return homes;
 }
 
 /* The NIC has each address of a running queue once, and nothing else. */
@@ -282,32 +402,46 @@ static void oracle_check_nic(struct oracle *o)
 {
 	unsigned int i, addr, nr[ORACLE_ADDRS] = {};
 	struct fake_slot *s;
-	u16 home;
 
 	for (i = 0; i < o->f->caps.mac_slots && o->open; i++) {
 		s = &o->f->slots[i];
 		if (!s->pools)
 			continue;
 		addr = s->addr[ETH_ALEN - 1];
-		home = oracle_home(o, addr);
 		nr[addr]++;
-		oracle_same(o, s->pools == BIT_ULL(home),
+		oracle_same(o, s->pools == oracle_homes(o, addr),
 			    "%02x goes to the pools %#llx", addr, s->pools);
 	}
-	for (addr = 0; addr < ORACLE_ADDRS && o->open; addr++) {
-		home = oracle_home(o, addr);
-		oracle_same(o, nr[addr] == (home && oracle_committed(o, home)),
+	for (addr = 0; addr < ORACLE_ADDRS && o->open; addr++)
+		oracle_same(o, nr[addr] == !!oracle_homes(o, addr),
 			    "%02x has %u slots of the NIC", addr, nr[addr]);
-	}
-	oracle_same(o, vmq_slot_count_free(&o->f->dev) == oracle_free_slots(o),
+	oracle_same(o, !o->open || o->f->vlan_filtering == oracle_vlans_on(o),
+		    "the NIC compares VLANs: %d", o->f->vlan_filtering);
+	oracle_same(o, o->f->dev.mac_slots_free == oracle_free_slots(o),
 		    "%u slots are free, model says %u",
-		    vmq_slot_count_free(&o->f->dev), oracle_free_slots(o));
+		    o->f->dev.mac_slots_free, oracle_free_slots(o));
+}
+
+/*
+ * With VLANs on, what only a filter for any VLAN claims may come by queue 0,
+ * and so may a VLAN for which the NIC has no room.
+ */
+static u64 oracle_allowed(const struct oracle *o, const struct fake_stream *s)
+{
+	u8 addr = s->m.addr[ETH_ALEN - 1];
+	u64 there = BIT_ULL(oracle_fate(o, addr, s->m.vlan));
+
+	if (oracle_vlans_on(o) &&
+	    (!oracle_find(o, addr, s->m.vlan) ||
+	     oracle_vlans_used(o) > o->f->caps.vlan_slots))
+		there |= BIT_ULL(0);
+	return there;
 }
 
 /* A frame of each VLAN to an address, with nothing else going on. */
 static void oracle_check_frames(struct oracle *o)
 {
-	unsigned int n = ARRAY_SIZE(oracle_tags), i;
+	unsigned int n = ORACLE_STREAMS, i;
 	unsigned int first = n * oracle_below(o, ORACLE_ADDRS);
 	struct fake_stream *s;
 
@@ -316,8 +450,7 @@ static void oracle_check_frames(struct oracle *o)
 	fake_poll_all(o->f);
 	for (i = first; i < first + n; i++) {
 		s = &o->f->streams[i];
-		s->may_go = BIT_ULL(oracle_fate(o, s->m.addr[ETH_ALEN - 1],
-						s->m.vlan));
+		s->may_go = oracle_allowed(o, s);
 		fake_send(o->f, i);
 	}
 	fake_poll_all(o->f);
@@ -339,9 +472,11 @@ static void oracle_let_go(struct oracle *o, bool first)
 
 	for (i = 0; i < o->f->nr_streams; i++) {
 		s = &o->f->streams[i];
-		there = BIT_ULL(oracle_fate(o, s->m.addr[ETH_ALEN - 1],
-					    s->m.vlan));
+		there = oracle_allowed(o, s);
 		s->may_go = first ? there : s->may_go | there;
+		/* A change of VLANs goes by queue 0. */
+		if (oracle_vlans_on(o) || o->f->vlan_filtering)
+			s->may_go |= BIT_ULL(0);
 	}
 }
 
@@ -504,7 +639,6 @@ static void oracle_add_reasons(const struct oracle *o, struct oracle_errnos *e,
 	oracle_may(e, q->state == VMQ_QUEUE_UNDEFINED, -ENOENT);
 	oracle_may(e, q->state == VMQ_QUEUE_FREEING, -EINVAL);
 	oracle_may(e, q->state && q->owner != m->owner, -EADDRINUSE);
-	oracle_may(e, home && home != m->queue, -EOPNOTSUPP);
 	oracle_may(e, !home && !oracle_free_slots(o), -ENOSPC);
 }
 
@@ -520,6 +654,7 @@ static void oracle_add(struct oracle *o)
 			  o->f->caps.pools,
 	};
 	unsigned int id = oracle_free_id(o);
+	bool before = oracle_vlans_on(o);
 	struct oracle_errnos e = {};
 	int ret;
 
@@ -530,8 +665,11 @@ static void oracle_add(struct oracle *o)
 	oracle_let_go(o, true);
 	if (!e.n) {
 		o->filters[id] = m;
-		oracle_settle(o, m.queue, oracle_committed(o, m.queue));
+		oracle_may_not_fit(o, &e, before);
+		o->filters[id].used = !e.n;
 	}
+	if (!e.n)
+		oracle_settle(o, m.queue, oracle_committed(o, m.queue));
 	oracle_begin(o);
 	ret = fake_add(o->f, m.owner, m.queue, m.addr, m.vlan);
 	oracle_judge(o, &e, ret, 5);
@@ -559,55 +697,27 @@ static void oracle_del(struct oracle *o)
 	oracle_judge(o, &e, fake_del(o->f, owner, fid), 6);
 }
 
-static bool oracle_among(const u32 *fids, unsigned int n, u32 fid)
+static void oracle_put(struct oracle *o, const u32 *fids, unsigned int n,
+		       u16 queue)
 {
 	while (n--)
-		if (fids[n] == fid)
-			return true;
-	return false;
+		o->filters[fids[n]].queue = queue;
 }
 
-/* Do all filters with this one's address that are on @from move along? */
-static bool oracle_moves_whole(const struct oracle *o, const u32 *fids,
-			       unsigned int n, u32 fid)
-{
-	const struct oracle_filter *m;
-	u32 i;
-
-	for (i = 1; i < ORACLE_FILTERS; i++) {
-		m = &o->filters[i];
-		if (m->used && m->addr == o->filters[fid].addr &&
-		    m->queue == o->filters[fid].queue &&
-		    !oracle_among(fids, n, i))
-			return false;
-	}
-	return true;
-}
-
-static void oracle_move_slots(const struct oracle *o, struct oracle_errnos *e,
+/* Try it on the model; what does not fit is taken back. */
+static void oracle_move_slots(struct oracle *o, struct oracle_errnos *e,
 			      const u32 *fids, unsigned int n, u16 to)
 {
-	bool clash = false, taken[ORACLE_ADDRS] = {};
-	unsigned int i, slots = 0;
-	u16 from, home;
-	u8 addr;
+	u16 from = o->filters[fids[0]].queue;
+	bool before = oracle_vlans_on(o);
 
-	for (i = 0; i < n; i++) {
-		addr = o->filters[fids[i]].addr;
-		from = o->filters[fids[i]].queue;
-		home = oracle_home(o, addr);
-		if (from)
-			clash |= !oracle_moves_whole(o, fids, n, fids[i]);
-		else
-			clash |= home && home != to;
-		slots += !home && !taken[addr];
-		taken[addr] = true;
-	}
-	oracle_may(e, clash, -EOPNOTSUPP);
-	oracle_may(e, slots > oracle_free_slots(o), -ENOSPC);
+	oracle_put(o, fids, n, to);
+	oracle_may(e, (int)oracle_free_slots(o) < 0, -ENOSPC);
+	oracle_may_not_fit(o, e, before);
+	oracle_put(o, fids, n, from);
 }
 
-static void oracle_move_reasons(const struct oracle *o, struct oracle_errnos *e,
+static void oracle_move_reasons(struct oracle *o, struct oracle_errnos *e,
 				const u32 *fids, unsigned int n, u16 to)
 {
 	const struct oracle_filter *first = &o->filters[fids[0]], *m;
@@ -668,7 +778,7 @@ static void oracle_move(struct oracle *o)
 	u16 to = oracle_below(o, o->f->caps.pools + 1), from;
 	struct oracle_errnos e = {};
 	u32 fids[ORACLE_MOVE_MAX];
-	unsigned int n, i;
+	unsigned int n;
 
 	n = oracle_pick(o, fids);
 	/* The vswitch moves to queues of its own, or to the default one. */
@@ -681,8 +791,7 @@ static void oracle_move(struct oracle *o)
 	oracle_move_reasons(o, &e, fids, n, to);
 	oracle_let_go(o, true);
 	if (!e.n && from != to) {
-		for (i = 0; i < n; i++)
-			o->filters[fids[i]].queue = to;
+		oracle_put(o, fids, n, to);
 		oracle_settle(o, from, oracle_committed(o, from));
 		oracle_settle(o, to, oracle_committed(o, to));
 	}
@@ -741,6 +850,25 @@ static void oracle_readers(struct oracle *o)
 	oracle_judge(o, &none, 0, 10);
 }
 
+static void oracle_vlan_mode(struct oracle *o)
+{
+	u8 old = o->mode, mode = oracle_below(o, ORACLE_MODES);
+	bool before = oracle_vlans_on(o);
+	struct oracle_errnos e = {};
+
+	/* Where VLANs would not fit, on lets some of them come by queue 0. */
+	if (mode == VMQ_VLAN_MODE_ON && o->f->caps.vlan_slots < 3)
+		return;
+	snprintf(o->what, sizeof(o->what), "mode %u", mode);
+	oracle_let_go(o, true);
+	o->mode = mode;
+	oracle_may_not_fit(o, &e, before);
+	if (e.n)
+		o->mode = old;
+	oracle_begin(o);
+	oracle_judge(o, &e, fake_vlan_mode(o->f, mode), 11);
+}
+
 static void (* const oracle_ops[])(struct oracle *o) = {
 	oracle_allocate_admin,
 	oracle_allocate_vswitch,
@@ -752,11 +880,12 @@ static void (* const oracle_ops[])(struct oracle *o) = {
 	oracle_move, oracle_move,
 	oracle_toggle,
 	oracle_readers,
+	oracle_vlan_mode,
 };
 
 static const char * const oracle_kinds[] = {
 	"allocate", "allocate any", "commit", "free", "release", "add",
-	"delete", "move", "close", "open", "readers",
+	"delete", "move", "close", "open", "readers", "VLAN mode",
 };
 
 static void oracle_report(struct oracle *o, unsigned int ops)
@@ -780,35 +909,50 @@ static void oracle_start(struct oracle *o)
 
 	o->queues[0].state = VMQ_QUEUE_RUNNING;
 	o->queues[0].owner = ADMIN;
-	for (addr = 0; addr < ORACLE_ADDRS; addr++)
+	for (addr = 0; addr < ORACLE_ADDRS; addr++) {
 		for (tag = 0; tag < ARRAY_SIZE(oracle_tags); tag++)
 			fake_stream_add(o->f, addr, oracle_tags[tag]);
+		fake_stream_add(o->f, addr, VMQ_VLAN_UNTAGGED)->priority = true;
+	}
 	oracle_open(o);
 }
 
-static const u32 oracle_seeds[] = { 1, 20261122, 82576 };
+/* What the NIC has, and what chance does with it. */
+struct oracle_case {
+	u32 seed;
+	u16 mac_slots;
+	u16 vlan_slots;
+};
 
-static void oracle_seed_desc(const u32 *seed, char *desc)
+/* With few slots they run out. */
+static const struct oracle_case oracle_cases[] = {
+	{ 1, 8, 32 }, { 20261122, 8, 32 }, { 82576, 10, 32 },
+	{ 20261123, 4, 2 }, { 7, 8, 1 }, { 8, 8, 0 },
+};
+
+static void oracle_case_desc(const struct oracle_case *c, char *desc)
 {
-	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "seed %u", *seed);
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "seed %u, %u and %u slots",
+		 c->seed, c->mac_slots, c->vlan_slots);
 }
 
-KUNIT_ARRAY_PARAM(oracle_seed, oracle_seeds, oracle_seed_desc);
+KUNIT_ARRAY_PARAM(oracle_case, oracle_cases, oracle_case_desc);
 
-/* Few slots, so that they run out. Ends at the first difference. */
+/* Ends at the first difference. */
 static void vmq_oracle_test_random(struct kunit *test)
 {
-	const u32 *seed = test->param_value;
+	const struct oracle_case *c = test->param_value;
 	struct vmq_hw_caps caps = fake_caps;
 	struct oracle *o;
 	unsigned int i;
 
 	o = kunit_kzalloc(test, sizeof(*o), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, o);
-	caps.mac_slots = 8;
+	caps.mac_slots = c->mac_slots;
+	caps.vlan_slots = c->vlan_slots;
 	o->test = test;
 	o->f = fake_create(test, &caps);
-	prandom_seed_state(&o->rnd, *seed);
+	prandom_seed_state(&o->rnd, c->seed);
 	oracle_start(o);
 	for (i = 0; i < ORACLE_OPS && !o->diff[0]; i++) {
 		fake_log_clear(o->f);
@@ -825,7 +969,7 @@ static void vmq_oracle_test_random(struct kunit *test)
 }
 
 static struct kunit_case vmq_oracle_test_cases[] = {
-	KUNIT_CASE_PARAM(vmq_oracle_test_random, oracle_seed_gen_params),
+	KUNIT_CASE_PARAM(vmq_oracle_test_random, oracle_case_gen_params),
 	{}
 };
 

@@ -55,7 +55,7 @@ static void vmq_queue_test_commit_set(struct kunit *test)
 	fake_allocate(f, ADMIN, 1);
 	KUNIT_ASSERT_GT(test, fake_add(f, ADMIN, 1, 0x11, 0), 0);
 	fake_match(&m, 0x11, 0);
-	KUNIT_EXPECT_EQ(test, fake_route(f, m.addr), 0);
+	KUNIT_EXPECT_EQ(test, fake_route(f, &m, false), BIT(0));
 	fake_log_clear(f);
 	KUNIT_EXPECT_EQ(test, fake_commit(f, ADMIN, 1), 0);
 	KUNIT_EXPECT_STREQ(test, f->log,
@@ -322,7 +322,7 @@ static void vmq_queue_test_release(struct kunit *test)
 	fake_log_clear(f);
 	fake_release(f, 1);
 	KUNIT_EXPECT_STREQ(test, f->log,
-			   "hold 0, write 11 0x0, drain 1, release 0, hold 0, write 12 0x0, drain 1, release 0, stop 1, free 1");
+			   "hold 0, write 11 0x0, write 12 0x0, drain 1, release 0, stop 1, free 1");
 	KUNIT_EXPECT_EQ(test, fake_state(f, 1), VMQ_QUEUE_UNDEFINED);
 	KUNIT_EXPECT_NULL(test, rcu_access_pointer(f->dev.queues[1].consumer));
 	KUNIT_EXPECT_EQ(test, f->dev.queues[0].nr_filters, 2);

@@ -438,6 +438,10 @@ for q in /sys/class/net/*/queues/rx-*/vmq; do
     read -r state <$q/state
     case $state in allocated|paused) echo free >$q/state;; esac
 done
+for f in /sys/class/net/*/vmq/vlan_filtering; do
+    read -r mode <$f
+    [ $mode = auto ] || echo auto >$f
+done
 for i in {1..100}; do
     used=
     for q in /sys/class/net/*/queues/rx-[1-9]/vmq; do

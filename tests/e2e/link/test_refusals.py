@@ -19,8 +19,10 @@ GARBAGE = ["\n", " ", "\0", "nonsense", "-1", "4294967296", "0x10", "%s%n", "é"
 
 @pytest.fixture
 def busy(host):
-    """Queue 1 of port vm1 (A), queue 2 of the administrator (B), queue 3 committed, 4 allocated."""
+    """Queue 1 of port vm1 (A), queue 2 of the administrator (B), queue 3 committed, 4 allocated;
+    software compares VLANs."""
     h = host
+    h.must([f"{h.vmq}/vlan_filtering", "off"])
     h.port("vm1", A)
     assert h.port_queue("vm1") == 1
     assert h.ntuple(f"flow-type ether dst {B} vlan 0 m 0xf000 action 2") == ""

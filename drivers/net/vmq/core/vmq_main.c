@@ -14,6 +14,7 @@ static void vmq_queue_init(struct vmq_dev *dev, u16 id)
 	q->id = id;
 	/* Queue 0 has the default pool; the others the rest, in order. */
 	q->pool = !id ? def : id <= def ? id - 1 : id;
+	q->exact = true;
 	u64_stats_init(&q->rx.syncp);
 	u64_stats_init(&q->tx.syncp);
 }
@@ -34,7 +35,9 @@ int vmq_dev_init(struct vmq_dev *dev, struct net_device *uplink,
 	u16 i;
 
 	if (WARN_ON_ONCE(netdev_priv(uplink) != dev || !caps->pools ||
-			 caps->pools > VMQ_MAX_QUEUES))
+			 caps->pools > VMQ_MAX_QUEUES ||
+			 caps->mac_slots > VMQ_MAX_MAC_SLOTS ||
+			 caps->vlan_slots > VMQ_MAX_VLAN_SLOTS))
 		return -EINVAL;
 
 	dev->uplink = uplink;
@@ -46,6 +49,9 @@ int vmq_dev_init(struct vmq_dev *dev, struct net_device *uplink,
 	err = vmq_filter_table_init(dev);
 	if (err)
 		goto free_queues;
+	err = vmq_route_init(dev);
+	if (err)
+		goto fini_filters;
 
 	mutex_init(&dev->lock);
 	spin_lock_init(&dev->text_lock);
@@ -57,6 +63,8 @@ int vmq_dev_init(struct vmq_dev *dev, struct net_device *uplink,
 	uplink->sysfs_rx_queue_group = &vmq_queue_group;
 	return 0;
 
+fini_filters:
+	vmq_filter_table_fini(dev);
 free_queues:
 	kfree(dev->queues);
 	return err;
@@ -69,6 +77,7 @@ void vmq_dev_fini(struct vmq_dev *dev)
 	mutex_lock(&dev->lock);
 	vmq_queue_finish_freeing(dev);
 	mutex_unlock(&dev->lock);
+	vmq_route_fini(dev);
 	vmq_filter_table_fini(dev);
 	mutex_destroy(&dev->lock);
 	kfree(dev->queues);
@@ -105,8 +114,7 @@ static int vmq_dev_up(struct vmq_dev *dev)
 			return err;
 	}
 	dev->open = true;
-	for (i = 1; i < dev->caps->pools; i++)
-		vmq_slot_replay(dev, i);
+	vmq_route_replay(dev);
 	return 0;
 }
 

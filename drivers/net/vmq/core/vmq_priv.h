@@ -21,13 +21,23 @@ enum vmq_queue_event {
 	VMQ_EVENT_RETURNED,		/* no reader holds a frame any more */
 };
 
+/* What a filter does in the change that is under way. */
+enum vmq_change {
+	VMQ_CHANGE_NONE,
+	VMQ_CHANGE_ENTER,
+	VMQ_CHANGE_MOVE,
+	VMQ_CHANGE_LEAVE,
+};
+
 /* One filter: frames that equal @m belong to @queue. */
 struct vmq_filter {
 	struct rhash_head node;
+	struct list_head list;
 	struct vmq_match m;
 	u32 id;
 	u16 queue;		/* changes while the queue it goes to is held */
-	s16 slot;		/* of the NIC, or -1: claims in software only */
+	u16 to;			/* where it goes; the same when nothing changes */
+	u8 change;		/* enum vmq_change */
 	u8 owner;
 	atomic64_t hits;	/* two NAPIs count while a filter moves */
 	struct rcu_head rcu;
@@ -36,8 +46,26 @@ struct vmq_filter {
 /* Shadow of one address slot of the NIC. Free while @users is 0. */
 struct vmq_mac_slot {
 	u8 addr[ETH_ALEN];
-	u16 queue;
-	u16 users;		/* filters with this address on @queue */
+	u16 users;		/* filters of VM queues with this address */
+	u64 queues;		/* bitmap of their queues, by id */
+};
+
+/* Shadow of one VLAN slot; in use only while VLAN filtering is on. */
+struct vmq_vlan_slot {
+	u16 vid;
+	u16 users;		/* who needs it: filters, and the host */
+	u64 queues;		/* bitmap of the VM queues that are in the VLAN */
+};
+
+/* All that the NIC is told about where frames go. */
+struct vmq_route {
+	struct vmq_mac_slot macs[VMQ_MAX_MAC_SLOTS];
+	struct vmq_vlan_slot vlans[VMQ_MAX_VLAN_SLOTS];
+	u64 untagged;		/* queues that take untagged frames */
+	u64 live;		/* queues whose rings run: others are left out */
+	bool vlan_filtering;
+	bool lacking;		/* some VLAN found no slot: @lacking_vid first */
+	u16 lacking_vid;
 };
 
 /* vmq_state.c */
@@ -56,13 +84,21 @@ const char *vmq_ntuple_parse(const struct ethtool_rx_flow_spec *fs,
 void vmq_ntuple_format(struct ethtool_rx_flow_spec *fs,
 		       const struct vmq_match *m);
 
-/* vmq_slot.c */
-int vmq_slot_find(const struct vmq_dev *dev, const u8 *addr);
-int vmq_slot_find_free(const struct vmq_dev *dev);
-bool vmq_slot_is_shared(const struct vmq_dev *dev, s16 slot);
-unsigned int vmq_slot_count_free(const struct vmq_dev *dev);
-void vmq_slot_write(struct vmq_dev *dev, int slot);
-void vmq_slot_replay(struct vmq_dev *dev, u16 queue);
+/* vmq_route.c: what the NIC has to be told, with vmq_dev.lock held */
+int vmq_route_init(struct vmq_dev *dev);
+void vmq_route_fini(struct vmq_dev *dev);
+int vmq_route_plan(struct vmq_dev *dev, struct netlink_ext_ack *extack);
+void vmq_route_publish(struct vmq_dev *dev);
+bool vmq_route_is_exact(struct vmq_dev *dev, u16 queue);
+
+/* vmq_shift.c: telling it, with vmq_dev.lock held */
+void vmq_route_replay(struct vmq_dev *dev);
+void vmq_shift_apply(struct vmq_dev *dev);
+void vmq_shift_settle(struct vmq_dev *dev);
+
+/* vmq_vlan.c */
+int vmq_vlan_set_mode_locked(struct vmq_dev *dev, enum vmq_vlan_mode mode,
+			     struct netlink_ext_ack *extack);
 
 /* vmq_placement.c */
 unsigned int vmq_placement_choose(const struct cpumask *candidates,
@@ -101,7 +137,6 @@ int vmq_filter_table_init(struct vmq_dev *dev);
 void vmq_filter_table_fini(struct vmq_dev *dev);
 struct vmq_filter *vmq_filter_claims_rcu(const struct vmq_dev *dev,
 					 const struct vmq_match *m);
-bool vmq_filter_is_exact(const struct vmq_queue *q);
 struct vmq_filter *vmq_filter_find_locked(struct vmq_dev *dev,
 					  const struct vmq_match *m);
 struct vmq_filter *vmq_filter_by_id(struct vmq_dev *dev, u32 id);

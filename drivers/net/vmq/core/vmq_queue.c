@@ -209,14 +209,10 @@ int vmq_queue_commit_locked(struct vmq_queue *q, enum vmq_owner owner,
 	if (!live || !q->nr_filters)
 		return 0;
 
-	/*
-	 * The frames of these filters used the default queue up to now. Those
-	 * in its ring must be out before the first one of the new ring.
-	 */
-	dev->ops->queue_hold(dev, q->id);
-	vmq_slot_replay(dev, q->id);
-	vmq_queue_run_dry(&dev->queues[0]);
-	dev->ops->queue_release(dev, q->id);
+	/* The frames of these filters used the default queue up to now. */
+	if (!WARN_ON_ONCE(vmq_route_plan(dev, NULL)))
+		vmq_shift_apply(dev);
+	vmq_shift_settle(dev);
 	return 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(vmq_queue_commit_locked);

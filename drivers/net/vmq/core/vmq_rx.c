@@ -40,7 +40,8 @@ static const char *vmq_rx_consumer_name(const struct vmq_queue *q)
 	return netdev_name(q->dev->uplink);
 }
 
-static void vmq_rx_count_batch(struct vmq_queue *q, struct list_head *batch)
+static unsigned int vmq_rx_count_batch(struct vmq_queue *q,
+				       struct list_head *batch)
 {
 	unsigned int packets = 0, bytes = 0;
 	struct sk_buff *skb;
@@ -52,6 +53,7 @@ static void vmq_rx_count_batch(struct vmq_queue *q, struct list_head *batch)
 	vmq_rx_count(q, packets, bytes);
 	if (trace_vmq_rx_batch_enabled())
 		trace_vmq_rx_batch(q, packets, vmq_rx_consumer_name(q));
+	return packets;
 }
 
 static void vmq_rx_check_flush(struct vmq_rx_check *c)
@@ -163,13 +165,25 @@ static void vmq_default_receive(struct vmq_dev *dev, struct napi_struct *napi,
 	vmq_stack_receive_batch(dev, napi, batch);
 }
 
+/* The NIC lets in just what the queue claims: its only filter had all hits. */
+static void vmq_rx_count_sole(struct vmq_queue *q, unsigned int packets)
+{
+	struct vmq_filter *f = rcu_dereference(q->sole);
+
+	if (f)
+		atomic64_add(packets, &f->hits);
+}
+
 static void vmq_vm_receive(struct vmq_queue *q, struct napi_struct *napi,
-			   struct list_head *batch)
+			   struct list_head *batch, unsigned int packets)
 {
 	struct vmq_consumer *c;
 	LIST_HEAD(mismatch);
 
-	vmq_rx_check_batch(q, batch, &mismatch);
+	if (READ_ONCE(q->check))
+		vmq_rx_check_batch(q, batch, &mismatch);
+	else
+		vmq_rx_count_sole(q, packets);
 	c = rcu_dereference(q->consumer);
 	if (c && !list_empty(batch))
 		c->ops->receive(c, napi, batch);
@@ -182,10 +196,12 @@ static void vmq_vm_receive(struct vmq_queue *q, struct napi_struct *napi,
 void vmq_queue_receive(struct vmq_queue *q, struct napi_struct *napi,
 		       struct list_head *batch)
 {
+	unsigned int packets;
+
 	rcu_read_lock();
-	vmq_rx_count_batch(q, batch);
+	packets = vmq_rx_count_batch(q, batch);
 	if (q->id)
-		vmq_vm_receive(q, napi, batch);
+		vmq_vm_receive(q, napi, batch, packets);
 	else
 		vmq_default_receive(q->dev, napi, batch);
 	rcu_read_unlock();

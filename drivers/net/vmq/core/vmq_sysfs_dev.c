@@ -112,9 +112,100 @@ static ssize_t mac_filters_free_show(struct device *d,
 				     struct device_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "%u\n",
-			  vmq_slot_count_free(vmq_dev_from_device(d)));
+			  READ_ONCE(vmq_dev_from_device(d)->mac_slots_free));
 }
 static DEVICE_ATTR_RO(mac_filters_free);
+
+static ssize_t vlan_filters_max_show(struct device *d,
+				     struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  vmq_dev_from_device(d)->caps->vlan_slots);
+}
+static DEVICE_ATTR_RO(vlan_filters_max);
+
+static ssize_t vlan_filters_free_show(struct device *d,
+				      struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  READ_ONCE(vmq_dev_from_device(d)->vlan_slots_free));
+}
+static DEVICE_ATTR_RO(vlan_filters_free);
+
+static const char * const vmq_vlan_modes[] = {
+	[VMQ_VLAN_MODE_AUTO]	= "auto",
+	[VMQ_VLAN_MODE_ON]	= "on",
+	[VMQ_VLAN_MODE_OFF]	= "off",
+};
+
+static ssize_t vlan_filtering_show(struct device *d,
+				   struct device_attribute *attr, char *buf)
+{
+	struct vmq_dev *dev = vmq_dev_from_device(d);
+
+	return sysfs_emit(buf, "%s\n",
+			  vmq_vlan_modes[READ_ONCE(dev->vlan_mode)]);
+}
+
+static ssize_t vlan_filtering_store(struct device *d,
+				    struct device_attribute *attr,
+				    const char *buf, size_t count)
+{
+	struct vmq_dev *dev = vmq_dev_from_device(d);
+	int mode, err;
+
+	err = vmq_sysfs_begin_store(dev);
+	if (err)
+		return err;
+	mode = sysfs_match_string(vmq_vlan_modes, buf);
+	if (mode < 0)
+		err = vmq_refuse(dev, NULL, -EINVAL,
+				 "vlan_filtering takes auto, on or off");
+	else
+		err = vmq_vlan_set_mode_locked(dev, mode, NULL);
+	vmq_sysfs_end_store(dev);
+	return err ? err : count;
+}
+static DEVICE_ATTR_RW(vlan_filtering);
+
+static ssize_t vlan_filtering_effective_show(struct device *d,
+					     struct device_attribute *attr,
+					     char *buf)
+{
+	struct vmq_dev *dev = vmq_dev_from_device(d);
+
+	return sysfs_emit(buf, "%s\n",
+			  READ_ONCE(dev->vlan_filtering) ? "on" : "off");
+}
+static DEVICE_ATTR_RO(vlan_filtering_effective);
+
+static ssize_t count_hits_show(struct device *d, struct device_attribute *attr,
+			       char *buf)
+{
+	return sysfs_emit(buf, "%d\n",
+			  READ_ONCE(vmq_dev_from_device(d)->count_hits));
+}
+
+static ssize_t count_hits_store(struct device *d, struct device_attribute *attr,
+				const char *buf, size_t count)
+{
+	struct vmq_dev *dev = vmq_dev_from_device(d);
+	unsigned int on;
+	int err;
+
+	err = vmq_sysfs_begin_store(dev);
+	if (err)
+		return err;
+	if (kstrtouint(buf, 10, &on) || on > 1) {
+		err = vmq_refuse(dev, NULL, -EINVAL, "count_hits takes 0 or 1");
+	} else {
+		WRITE_ONCE(dev->count_hits, on);
+		vmq_shift_settle(dev);
+	}
+	vmq_sysfs_end_store(dev);
+	return err ? err : count;
+}
+static DEVICE_ATTR_RW(count_hits);
 
 static ssize_t default_queue_show(struct device *d,
 				  struct device_attribute *attr, char *buf)
@@ -183,6 +274,7 @@ static DEVICE_ATTR_RW(allocate);
 
 static struct attribute *vmq_dev_attrs[] = {
 	&dev_attr_allocate.attr,
+	&dev_attr_count_hits.attr,
 	&dev_attr_default_queue.attr,
 	&dev_attr_hw_mac_filters.attr,
 	&dev_attr_hw_queues.attr,
@@ -192,6 +284,10 @@ static struct attribute *vmq_dev_attrs[] = {
 	&dev_attr_mac_filters_max.attr,
 	&dev_attr_queues_free.attr,
 	&dev_attr_queues_max.attr,
+	&dev_attr_vlan_filtering.attr,
+	&dev_attr_vlan_filtering_effective.attr,
+	&dev_attr_vlan_filters_free.attr,
+	&dev_attr_vlan_filters_max.attr,
 	NULL
 };
 

@@ -250,7 +250,7 @@ VMQ_QUEUE_ATTR_RO(irq);
 static ssize_t vmq_exact_show(struct netdev_rx_queue *rxq, char *buf)
 {
 	return sysfs_emit(buf, "%d\n",
-			  vmq_filter_is_exact(vmq_queue_from_rx(rxq)));
+			  READ_ONCE(vmq_queue_from_rx(rxq)->exact));
 }
 VMQ_QUEUE_ATTR_RO(exact);
 
@@ -319,14 +319,23 @@ static ssize_t vmq_filter_del_store(struct netdev_rx_queue *rxq,
 }
 VMQ_QUEUE_ATTR_WO(filter_del);
 
-static int vmq_filter_emit(char *buf, int at, const struct vmq_filter *f)
+/* Nobody looks which of the filters of an exact queue a frame is for. */
+static bool vmq_filter_has_hits(const struct vmq_queue *q)
 {
-	char match[VMQ_FILTERS_LINE];
+	return !q->id || READ_ONCE(q->check) || READ_ONCE(q->nr_filters) == 1;
+}
+
+static int vmq_filter_emit(char *buf, int at, const struct vmq_filter *f,
+			   bool has_hits)
+{
+	char match[VMQ_FILTERS_LINE], hits[24] = "-";
 
 	vmq_match_format(match, sizeof(match), &f->m);
-	return sysfs_emit_at(buf, at, "%u %s %s %lld\n", f->id, match,
+	if (has_hits)
+		snprintf(hits, sizeof(hits), "%lld", atomic64_read(&f->hits));
+	return sysfs_emit_at(buf, at, "%u %s %s %s\n", f->id, match,
 			     f->owner == VMQ_OWNER_VSWITCH ? "vswitch" : "admin",
-			     atomic64_read(&f->hits));
+			     hits);
 }
 
 /* The one list in sysfs; a page bounds it, ethtool -n shows the rest. */
@@ -334,6 +343,7 @@ static ssize_t vmq_filters_show(struct netdev_rx_queue *rxq, char *buf)
 {
 	const int limit = PAGE_SIZE - VMQ_FILTERS_LINE - VMQ_FILTERS_TAIL;
 	struct vmq_queue *q = vmq_queue_from_rx(rxq);
+	bool has_hits = vmq_filter_has_hits(q);
 	unsigned int more = 0;
 	struct vmq_filter *f;
 	int at = 0;
@@ -345,7 +355,7 @@ static ssize_t vmq_filters_show(struct netdev_rx_queue *rxq, char *buf)
 		if (!f || READ_ONCE(f->queue) != q->id)
 			continue;
 		if (at < limit)
-			at += vmq_filter_emit(buf, at, f);
+			at += vmq_filter_emit(buf, at, f, has_hits);
 		else
 			more++;
 	}

@@ -204,6 +204,7 @@ struct igbq_drain {
  * @irq: Linux interrupt number
  * @running: rings and interrupt live; under rtnl
  * @held: the poll is locked out; under rtnl
+ * @untagged: gets untagged frames while VLAN filtering is on; under rtnl
  * @rx_usecs: least time between two interrupts
  * @hw_last: PVFGPRC when it was last read; under igbq_nic.sample_lock
  * @hw_packets: its sum since the driver was bound; same lock
@@ -221,6 +222,7 @@ struct igbq_queue {
 	int irq;
 	bool running;
 	bool held;
+	bool untagged;
 	u16 rx_usecs;
 	u32 hw_last;
 	u64 hw_packets;
@@ -236,6 +238,7 @@ struct igbq_queue {
  * @io: registers
  * @gone: the device does not answer any more
  * @up: initialised and receiving; under rtnl
+ * @vlan_filtering: frames are for the pools of their VLAN; under rtnl
  * @queues: array of @chip->caps.pools
  * @rx_count: descriptors of a receive ring
  * @tx_count: descriptors of a transmit ring
@@ -256,6 +259,7 @@ struct igbq_nic {
 	void __iomem *io;
 	bool gone;
 	bool up;
+	bool vlan_filtering;
 	struct igbq_queue *queues;
 	u32 rx_count;
 	u32 tx_count;
@@ -318,6 +322,9 @@ void igbq_vmdq_set_frame_max(struct igbq_nic *nic);
 void igbq_vmdq_set_host_addr(struct igbq_nic *nic);
 void igbq_vmdq_pool_enable(struct igbq_queue *q);
 void igbq_vmdq_pool_disable(struct igbq_queue *q);
+void igbq_vmdq_vlan_write(struct vmq_dev *dev, u16 slot, u16 vid, u64 pools);
+void igbq_vmdq_untagged_write(struct vmq_dev *dev, u16 id, bool on);
+void igbq_vmdq_vlan_filtering(struct vmq_dev *dev, bool on);
 void igbq_vmdq_mac_write(struct vmq_dev *dev, u16 slot, const u8 *addr,
 			 u64 pools);
 void igbq_vmdq_sample(struct igbq_nic *nic);

@@ -207,11 +207,16 @@ void igbq_hw_init(struct igbq_nic *nic)
 	igbq_hw_init_tx(nic);
 }
 
-/* The last write of a bring-up: it also makes the NIC look at the rings. */
+/*
+ * The last write of a bring-up: it also makes the NIC look at the rings. Again
+ * whenever VLAN filtering changes.
+ */
 void igbq_hw_rx_on(struct igbq_nic *nic)
 {
 	igbq_wr32(nic, IGBQ_RCTL, IGBQ_RCTL_RXEN | IGBQ_RCTL_LPE |
-				  IGBQ_RCTL_BAM | IGBQ_RCTL_SECRC);
+				  IGBQ_RCTL_BAM | IGBQ_RCTL_SECRC |
+				  (nic->vlan_filtering ? IGBQ_RCTL_VFE : 0));
+	igbq_hw_flush(nic);
 }
 
 void igbq_hw_rx_off(struct igbq_nic *nic)

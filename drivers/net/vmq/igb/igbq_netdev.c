@@ -155,6 +155,22 @@ static int igbq_netdev_fdb_add(struct ndmsg *ndm, struct nlattr *tb[],
 	return ndo_dflt_fdb_add(ndm, tb, netdev, addr, vid, flags);
 }
 
+static int igbq_netdev_vid_add(struct net_device *netdev, __be16 proto, u16 vid)
+{
+	struct igbq_nic *nic = netdev_priv(netdev);
+
+	vmq_dev_vid_add(&nic->vmq, vid);
+	return 0;
+}
+
+static int igbq_netdev_vid_del(struct net_device *netdev, __be16 proto, u16 vid)
+{
+	struct igbq_nic *nic = netdev_priv(netdev);
+
+	vmq_dev_vid_del(&nic->vmq, vid);
+	return 0;
+}
+
 /* Buffers do not depend on the MTU: no ring stops for it. */
 static int igbq_netdev_change_mtu(struct net_device *netdev, int mtu)
 {
@@ -251,6 +267,8 @@ static const struct net_device_ops igbq_netdev_ops = {
 	.ndo_set_mac_address	= igbq_netdev_set_addr,
 	.ndo_validate_addr	= eth_validate_addr,
 	.ndo_fdb_add		= igbq_netdev_fdb_add,
+	.ndo_vlan_rx_add_vid	= igbq_netdev_vid_add,
+	.ndo_vlan_rx_kill_vid	= igbq_netdev_vid_del,
 	.ndo_change_mtu		= igbq_netdev_change_mtu,
 	.ndo_get_stats64	= igbq_netdev_get_stats64,
 	.ndo_tx_timeout		= igbq_netdev_tx_timeout,
@@ -267,7 +285,8 @@ static void igbq_netdev_set_features(struct net_device *netdev)
 			      NETIF_F_HW_VLAN_CTAG_TX;
 	/* Tags are always stripped and filters always apply. */
 	netdev->features = netdev->hw_features | NETIF_F_HIGHDMA |
-			   NETIF_F_HW_VLAN_CTAG_RX | NETIF_F_NTUPLE;
+			   NETIF_F_HW_VLAN_CTAG_RX |
+			   NETIF_F_HW_VLAN_CTAG_FILTER | NETIF_F_NTUPLE;
 	/* Addresses that no filter claims arrive anyway. */
 	netdev->priv_flags |= IFF_UNICAST_FLT;
 }

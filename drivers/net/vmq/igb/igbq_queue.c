@@ -192,6 +192,9 @@ static void igbq_queue_xmit(struct vmq_dev *dev, u16 id, struct sk_buff *skb,
 
 const struct vmq_hw_ops igbq_hw_ops = {
 	.mac_write	= igbq_vmdq_mac_write,
+	.vlan_write	= igbq_vmdq_vlan_write,
+	.untagged_write	= igbq_vmdq_untagged_write,
+	.vlan_filtering	= igbq_vmdq_vlan_filtering,
 	.queue_alloc	= igbq_queue_alloc,
 	.queue_free	= igbq_queue_free,
 	.queue_start	= igbq_queue_start,

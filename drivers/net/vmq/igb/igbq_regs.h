@@ -78,6 +78,7 @@
 #define   IGBQ_RCTL_RXEN		BIT(1)
 #define   IGBQ_RCTL_LPE			BIT(5)
 #define   IGBQ_RCTL_BAM			BIT(15)
+#define   IGBQ_RCTL_VFE			BIT(18)
 #define   IGBQ_RCTL_SECRC		BIT(26)
 #define IGBQ_TCTL			0x00400
 #define   IGBQ_TCTL_EN			BIT(1)
@@ -109,7 +110,9 @@ static inline u32 igbq_regs_ral(unsigned int slot)
 #define   IGBQ_RAH_ADDR			GENMASK(15, 0)
 #define   IGBQ_RAH_POOLSEL		GENMASK(25, 18)
 #define   IGBQ_RAH_AV			BIT(31)
+#define IGBQ_VFTA(i)			(0x05600 + 4 * (i))
 #define IGBQ_UTA(i)			(0x0A000 + 4 * (i))
+/* Each of the three tables of bits has as many. */
 #define IGBQ_HASH_REGS			128
 
 /* VMDq (8.14) */
@@ -134,6 +137,9 @@ static inline u32 igbq_regs_ral(unsigned int slot)
 #define   IGBQ_VMOLR_STRCRC		BIT(31)
 #define IGBQ_RPLOLR			0x05AF0
 #define IGBQ_VLVF(i)			(0x05D00 + 4 * (i))
+#define   IGBQ_VLVF_VID			GENMASK(11, 0)
+#define   IGBQ_VLVF_POOLSEL		GENMASK(19, 12)
+#define   IGBQ_VLVF_EN			BIT(31)
 #define IGBQ_PVFGPRC(pool)		(0x10010 + 0x100 * (pool))
 
 /* Receive rings (8.10.4 - 8.10.11) */

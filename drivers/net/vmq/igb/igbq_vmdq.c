@@ -27,6 +27,8 @@ static u32 igbq_vmdq_vmolr(const struct igbq_nic *nic, unsigned int pool)
 	if (pool == nic->chip->caps.default_pool)
 		val |= IGBQ_VMOLR_AUPE | IGBQ_VMOLR_ROMPE | IGBQ_VMOLR_BAM |
 		       IGBQ_VMOLR_MPME;
+	if (nic->queues[pool].untagged)
+		val |= IGBQ_VMOLR_AUPE;
 	if (nic->chip->strip_in_vmolr)
 		val |= IGBQ_VMOLR_STRVLAN | IGBQ_VMOLR_STRCRC;
 	return val;
@@ -62,7 +64,9 @@ static void igbq_vmdq_init_strip(struct igbq_nic *nic)
 
 /*
  * The multicast table says yes to everything and the unicast table no to
- * everything: the default pool gets what is left over without them.
+ * everything: the default pool gets what is left over without them. The VLAN
+ * table says yes: what it does not know would be gone, for the default pool,
+ * too.
  */
 static void igbq_vmdq_init_tables(struct igbq_nic *nic)
 {
@@ -77,6 +81,7 @@ static void igbq_vmdq_init_tables(struct igbq_nic *nic)
 	for (i = 0; i < IGBQ_HASH_REGS; i++) {
 		igbq_wr32(nic, IGBQ_MTA(i), ~0u);
 		igbq_wr32(nic, IGBQ_UTA(i), 0);
+		igbq_wr32(nic, IGBQ_VFTA(i), ~0u);
 	}
 }
 
@@ -94,7 +99,9 @@ void igbq_vmdq_init(struct igbq_nic *nic)
 	/* Frames between local ports are switched in software. */
 	if (chip->loopback)
 		igbq_wr32(nic, chip->loopback, 0);
+	nic->vlan_filtering = false;
 	for (i = 0; i < chip->caps.pools; i++) {
+		nic->queues[i].untagged = false;
 		igbq_wr32(nic, IGBQ_PSRTYPE(i), 0);
 		igbq_wr32(nic, IGBQ_VMVIR(i), 0);
 	}
@@ -155,6 +162,39 @@ void igbq_vmdq_mac_write(struct vmq_dev *dev, u16 slot, const u8 *addr,
 	igbq_wr32(nic, IGBQ_RAH(slot), IGBQ_RAH_AV | high |
 				       FIELD_PREP(IGBQ_RAH_POOLSEL, pools));
 	igbq_hw_flush(nic);
+}
+
+/* vmq_hw_ops.vlan_write: one write of VLVF (82576 DS 8.10.20) */
+void igbq_vmdq_vlan_write(struct vmq_dev *dev, u16 slot, u16 vid, u64 pools)
+{
+	struct igbq_nic *nic = igbq_nic_from_vmq(dev);
+	u32 val = 0;
+
+	if (pools)
+		val = IGBQ_VLVF_EN | FIELD_PREP(IGBQ_VLVF_VID, vid) |
+		      FIELD_PREP(IGBQ_VLVF_POOLSEL, pools);
+	igbq_wr32(nic, IGBQ_VLVF(slot), val);
+	igbq_hw_flush(nic);
+}
+
+/* vmq_hw_ops.untagged_write */
+void igbq_vmdq_untagged_write(struct vmq_dev *dev, u16 id, bool on)
+{
+	struct igbq_nic *nic = igbq_nic_from_vmq(dev);
+
+	nic->queues[id].untagged = on;
+	igbq_wr32(nic, IGBQ_VMOLR(id), igbq_vmdq_vmolr(nic, id));
+	igbq_hw_flush(nic);
+}
+
+/* vmq_hw_ops.vlan_filtering: with the rest of RCTL when that is not on yet */
+void igbq_vmdq_vlan_filtering(struct vmq_dev *dev, bool on)
+{
+	struct igbq_nic *nic = igbq_nic_from_vmq(dev);
+
+	nic->vlan_filtering = on;
+	if (nic->up)
+		igbq_hw_rx_on(nic);
 }
 
 void igbq_vmdq_set_host_addr(struct igbq_nic *nic)

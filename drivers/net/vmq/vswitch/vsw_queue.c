@@ -81,6 +81,7 @@ static enum vsw_reason vsw_queue_reason_of(int err)
 	case -ENOSPC:
 		return VSW_REASON_NO_SLOT;
 	case -EOPNOTSUPP:
+	case -EBUSY:
 		/* An address of the port is on another VM queue. */
 		return VSW_REASON_NOT_EXACT;
 	}
