@@ -29,6 +29,8 @@ struct vmq_switch;
  * @mac_slots: exact unicast/multicast address slots, all of them
  * @mac_slots_host: slots from 0 on that the backend keeps for the host address
  * @vlan_slots: VLAN slots (VLVF)
+ * @no_vmq: why there is the default pool alone, in the user's words; NULL when
+ *	@pools is more than 1
  */
 struct vmq_hw_caps {
 	u16 pools;
@@ -36,6 +38,7 @@ struct vmq_hw_caps {
 	u16 mac_slots;
 	u16 mac_slots_host;
 	u16 vlan_slots;
+	const char *no_vmq;
 };
 
 /**

@@ -119,6 +119,16 @@ int vmq_switch_attach(struct vmq_dev *dev, struct vmq_switch *sw);
 void vmq_switch_detach(struct vmq_dev *dev, struct vmq_switch *sw);
 
 /**
+ * vmq_dev_has_vmq - has the uplink queues for VMs at all?
+ * @dev: the device
+ *
+ * Context: any.
+ *
+ * Return: false for a NIC that has, or can use, its default queue alone.
+ */
+bool vmq_dev_has_vmq(const struct vmq_dev *dev);
+
+/**
  * vmq_queue_available - is there a queue that could be allocated?
  * @dev: the device
  *
@@ -136,7 +146,8 @@ bool vmq_queue_available(struct vmq_dev *dev);
  *
  * Context: rtnl held.
  *
- * Return: the queue's id (above 0), or -ENOSPC, -EINVAL.
+ * Return: the queue's id (above 0), or -ENOSPC, -EINVAL, -EOPNOTSUPP without
+ * vmq_dev_has_vmq().
  */
 int vmq_queue_allocate(struct vmq_dev *dev, const char *vm_name,
 		       struct netlink_ext_ack *extack);

@@ -133,6 +133,16 @@ static int vmq_ethtool_insert(struct vmq_dev *dev,
 	return 0;
 }
 
+static int vmq_ethtool_check_queue(struct vmq_dev *dev, u64 queue)
+{
+	if (queue < dev->caps->pools)
+		return 0;
+	return vmq_queue_check_vmq(dev, NULL) ?:
+	       vmq_refuse(dev, NULL, -EINVAL,
+			  "there is no queue %llu, the last one is %u", queue,
+			  dev->caps->pools - 1);
+}
+
 static int vmq_ethtool_add(struct vmq_dev *dev, struct ethtool_rx_flow_spec *fs)
 {
 	struct vmq_match m;
@@ -142,10 +152,9 @@ static int vmq_ethtool_add(struct vmq_dev *dev, struct ethtool_rx_flow_spec *fs)
 	why = vmq_ntuple_parse(fs, &m, &err);
 	if (why)
 		return vmq_refuse(dev, NULL, err, "%s", why);
-	if (fs->ring_cookie >= dev->caps->pools)
-		return vmq_refuse(dev, NULL, -EINVAL,
-				  "there is no queue %llu, the last one is %u",
-				  fs->ring_cookie, dev->caps->pools - 1);
+	err = vmq_ethtool_check_queue(dev, fs->ring_cookie);
+	if (err)
+		return err;
 	/* Before a queue is made for it: a refusal leaves no trace. */
 	err = vmq_filter_check_match(dev, &m, NULL);
 	if (err)

@@ -150,6 +150,12 @@ struct vmq_dev *vmq_dev_from_uplink(struct net_device *uplink)
 }
 EXPORT_SYMBOL_GPL(vmq_dev_from_uplink);
 
+bool vmq_dev_has_vmq(const struct vmq_dev *dev)
+{
+	return dev->caps->pools > 1;
+}
+EXPORT_SYMBOL_GPL(vmq_dev_has_vmq);
+
 struct net_device *vmq_dev_uplink(const struct vmq_dev *dev)
 {
 	return dev->uplink;

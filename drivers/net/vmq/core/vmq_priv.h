@@ -111,6 +111,10 @@ void vmq_placement_unlock_irq(struct vmq_queue *q);
 int vmq_placement_effective(const struct vmq_queue *q);
 
 /* vmq_queue.c: all with vmq_dev.lock held */
+int vmq_queue_check_vmq(struct vmq_dev *dev, struct netlink_ext_ack *extack);
+int vmq_queue_allocate_any_locked(struct vmq_dev *dev, enum vmq_owner owner,
+				  const char *vm_name,
+				  struct netlink_ext_ack *extack);
 int vmq_queue_allocate_locked(struct vmq_queue *q, enum vmq_owner owner,
 			      const char *vm_name,
 			      struct netlink_ext_ack *extack);
@@ -120,7 +124,6 @@ int vmq_queue_commit_locked(struct vmq_queue *q, enum vmq_owner owner,
 			    struct netlink_ext_ack *extack);
 int vmq_queue_free_locked(struct vmq_queue *q, enum vmq_owner owner,
 			  struct netlink_ext_ack *extack);
-struct vmq_queue *vmq_queue_first_undefined(struct vmq_dev *dev);
 int vmq_queue_event(struct vmq_queue *q, enum vmq_queue_event event);
 void vmq_queue_renamed(struct vmq_queue *q, const char *file);
 int vmq_queue_up(struct vmq_queue *q);

@@ -100,7 +100,16 @@ void vmq_queue_run_dry(struct vmq_queue *q)
 			    q->id);
 }
 
-struct vmq_queue *vmq_queue_first_undefined(struct vmq_dev *dev)
+/* The one place that says what a NIC with the default queue alone cannot do. */
+int vmq_queue_check_vmq(struct vmq_dev *dev, struct netlink_ext_ack *extack)
+{
+	if (vmq_dev_has_vmq(dev))
+		return 0;
+	return vmq_refuse(dev, extack, -EOPNOTSUPP, "VMQ is not available: %s",
+			  dev->caps->no_vmq);
+}
+
+static struct vmq_queue *vmq_queue_first_undefined(struct vmq_dev *dev)
 {
 	u16 i;
 
@@ -142,6 +151,28 @@ int vmq_queue_allocate_locked(struct vmq_queue *q, enum vmq_owner owner,
 	return err;
 }
 EXPORT_SYMBOL_IF_KUNIT(vmq_queue_allocate_locked);
+
+/* Takes the lowest undefined queue. Returns its id. */
+int vmq_queue_allocate_any_locked(struct vmq_dev *dev, enum vmq_owner owner,
+				  const char *vm_name,
+				  struct netlink_ext_ack *extack)
+{
+	struct vmq_queue *q;
+	int err;
+
+	err = vmq_queue_check_vmq(dev, extack);
+	if (err)
+		return err;
+	if (!vmq_name_valid(vm_name))
+		return vmq_refuse(dev, extack, -EINVAL,
+				  "a VM name has 1 to 63 printable characters");
+	q = vmq_queue_first_undefined(dev);
+	if (!q)
+		return vmq_refuse(dev, extack, -ENOSPC, "no free queue");
+	err = vmq_queue_allocate_locked(q, owner, vm_name, extack);
+	return err ? err : q->id;
+}
+EXPORT_SYMBOL_IF_KUNIT(vmq_queue_allocate_any_locked);
 
 /* The VM's name may be changed, and may be another than its port's. */
 static const char *vmq_queue_port_name(const struct vmq_queue *q)
@@ -316,22 +347,14 @@ EXPORT_SYMBOL_GPL(vmq_queue_available);
 int vmq_queue_allocate(struct vmq_dev *dev, const char *vm_name,
 		       struct netlink_ext_ack *extack)
 {
-	struct vmq_queue *q;
-	int err;
+	int ret;
 
 	ASSERT_RTNL();
-	if (!vmq_name_valid(vm_name))
-		return vmq_refuse(dev, extack, -EINVAL,
-				  "a VM name has 1 to 63 printable characters");
 	mutex_lock(&dev->lock);
-	q = vmq_queue_first_undefined(dev);
-	if (q)
-		err = vmq_queue_allocate_locked(q, VMQ_OWNER_VSWITCH, vm_name,
-						extack);
-	else
-		err = vmq_refuse(dev, extack, -ENOSPC, "no free queue");
+	ret = vmq_queue_allocate_any_locked(dev, VMQ_OWNER_VSWITCH, vm_name,
+					    extack);
 	mutex_unlock(&dev->lock);
-	return err ? err : q->id;
+	return ret;
 }
 EXPORT_SYMBOL_GPL(vmq_queue_allocate);
 

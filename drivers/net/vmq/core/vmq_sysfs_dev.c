@@ -234,41 +234,26 @@ static ssize_t allocate_show(struct device *d, struct device_attribute *attr,
 			  READ_ONCE(vmq_dev_from_device(d)->last_queue));
 }
 
-static int vmq_dev_allocate_locked(struct vmq_dev *dev, const char *name)
-{
-	struct vmq_queue *q;
-	int err;
-
-	if (!vmq_name_valid(name))
-		return vmq_refuse(dev, NULL, -EINVAL,
-				  "a VM name has 1 to 63 printable characters");
-	q = vmq_queue_first_undefined(dev);
-	if (!q)
-		return vmq_refuse(dev, NULL, -ENOSPC, "no free queue");
-	err = vmq_queue_allocate_locked(q, VMQ_OWNER_ADMIN, name, NULL);
-	if (!err)
-		WRITE_ONCE(dev->last_queue, q->id);
-	return err;
-}
-
 static ssize_t allocate_store(struct device *d, struct device_attribute *attr,
 			      const char *buf, size_t count)
 {
 	struct vmq_dev *dev = vmq_dev_from_device(d);
 	char name[VMQ_NAME_LEN + 1];
 	size_t len = count;
-	int err;
+	int ret;
 
 	if (len && buf[len - 1] == '\n')
 		len--;
-	err = vmq_sysfs_begin_store(dev);
-	if (err)
-		return err;
+	ret = vmq_sysfs_begin_store(dev);
+	if (ret)
+		return ret;
 	/* Too long a name is cut one byte beyond what is valid: refused. */
 	strscpy(name, buf, min(len + 1, sizeof(name)));
-	err = vmq_dev_allocate_locked(dev, name);
+	ret = vmq_queue_allocate_any_locked(dev, VMQ_OWNER_ADMIN, name, NULL);
+	if (ret > 0)
+		WRITE_ONCE(dev->last_queue, ret);
 	vmq_sysfs_end_store(dev);
-	return err ? err : count;
+	return ret < 0 ? ret : count;
 }
 static DEVICE_ATTR_RW(allocate);
 

@@ -8,6 +8,7 @@
 static const char * const vsw_queue_reasons[] = {
 	[VSW_REASON_NONE]	= "",
 	[VSW_REASON_NO_QUEUE]	= "no free queue",
+	[VSW_REASON_NO_VMQ]	= "VMQ is not available",
 	[VSW_REASON_NO_SLOT]	= "filter slots full",
 	[VSW_REASON_NOT_EXACT]	= "filter not exact",
 	[VSW_REASON_NO_MEMORY]	= "no memory",
@@ -96,6 +97,8 @@ static enum vsw_reason vsw_queue_try_take(struct vsw_port *port)
 	char name[IFNAMSIZ];
 	int id, err;
 
+	if (!vmq_dev_has_vmq(vmq))
+		return VSW_REASON_NO_VMQ;
 	if (!vmq_queue_available(vmq))
 		return VSW_REASON_NO_QUEUE;
 	vsw_queue_vm_name(name, sizeof(name), port->dev->name);
@@ -156,6 +159,7 @@ static int vsw_queue_errno(enum vsw_reason reason)
 {
 	switch (reason) {
 	case VSW_REASON_NOT_EXACT:
+	case VSW_REASON_NO_VMQ:
 		return -EOPNOTSUPP;
 	case VSW_REASON_NO_MEMORY:
 		return -ENOMEM;
