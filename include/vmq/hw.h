@@ -152,6 +152,7 @@ struct vmq_queue_tx_stats {
  * @id: 0 .. pools - 1, equals the uplink's rx and tx queue index
  * @pool: hardware pool
  * @irq: Linux interrupt number, set by the backend before vmq_dev_init()
+ * @irq_shared: other devices may use @irq, too: it is not pinned; set likewise
  * @state: enum vmq_queue_state; read with READ_ONCE() without a lock
  * @owner: enum vmq_owner, valid unless undefined
  * @rings: the backend holds memory for the rings; core's alone
@@ -176,6 +177,7 @@ struct vmq_queue {
 	u16 id;
 	u16 pool;
 	int irq;
+	bool irq_shared;
 
 	u8 state;
 	u8 owner;

@@ -114,10 +114,28 @@ static void vmq_plain_test_default(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_del(f, VSWITCH, 2), 0);
 }
 
+/* An interrupt that others use is neither moved nor locked. */
+static void vmq_plain_test_shared_irq(struct kunit *test)
+{
+	struct fake_nic *f = test->priv;
+
+	f->dev.queues[0].irq_shared = true;
+	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
+	KUNIT_EXPECT_EQ(test, f->queues[0].pinned, -1);
+	KUNIT_EXPECT_FALSE(test, irq_balancing_disabled(f->queues[0].irq));
+	fake_close(f);
+
+	f->dev.queues[0].irq_shared = false;
+	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
+	KUNIT_EXPECT_EQ(test, f->queues[0].pinned, f->dev.queues[0].cpu);
+	KUNIT_EXPECT_TRUE(test, irq_balancing_disabled(f->queues[0].irq));
+}
+
 static struct kunit_case vmq_plain_test_cases[] = {
 	KUNIT_CASE(vmq_plain_test_allocate),
 	KUNIT_CASE(vmq_plain_test_other),
 	KUNIT_CASE(vmq_plain_test_default),
+	KUNIT_CASE(vmq_plain_test_shared_irq),
 	{}
 };
 

@@ -78,12 +78,17 @@ unsigned int vmq_placement_pick(const struct vmq_queue *q)
 }
 
 /*
+ * A shared interrupt stays where it is: other devices' drivers, and whoever
+ * balances their load, have a say in it.
+ *
  * Bind the interrupt before it is requested: an interrupt that nobody may
  * balance is not given its affinity at startup, so the flag comes after, in
  * vmq_placement_lock_irq().
  */
 void vmq_placement_pin(struct vmq_queue *q)
 {
+	if (q->irq_shared)
+		return;
 	if (q->cpu_auto && !cpu_online(q->cpu))
 		WRITE_ONCE(q->cpu, vmq_placement_pick(q));
 	irq_set_affinity(q->irq, cpumask_of(q->cpu));
@@ -92,6 +97,8 @@ void vmq_placement_pin(struct vmq_queue *q)
 /* From here on nobody outside the driver moves the interrupt. */
 void vmq_placement_lock_irq(struct vmq_queue *q)
 {
+	if (q->irq_shared)
+		return;
 	irq_modify_status(q->irq, 0, IRQ_NO_BALANCING);
 	q->pinned = true;
 }

@@ -193,7 +193,7 @@ static ssize_t vmq_cpu_show(struct netdev_rx_queue *rxq, char *buf)
 {
 	struct vmq_queue *q = vmq_queue_from_rx(rxq);
 
-	return vmq_queue_exists(q) ?
+	return vmq_queue_exists(q) && !q->irq_shared ?
 	       sysfs_emit(buf, "%u\n", READ_ONCE(q->cpu)) :
 	       sysfs_emit(buf, "none\n");
 }
@@ -207,6 +207,10 @@ static int vmq_cpu_write(struct vmq_queue *q, const char *word)
 	err = vmq_queue_check_set(q);
 	if (err)
 		return err;
+	if (q->irq_shared)
+		return vmq_refuse(q->dev, NULL, -EOPNOTSUPP,
+				  "the interrupt of queue %u is for other devices, too, and is not pinned",
+				  q->id);
 	if (cpu_auto)
 		cpu = vmq_placement_pick(q);
 	else if (kstrtouint(word, 10, &cpu))
@@ -237,7 +241,8 @@ VMQ_QUEUE_ATTR_RO(cpu_effective);
 
 static ssize_t vmq_cpu_policy_show(struct netdev_rx_queue *rxq, char *buf)
 {
-	return sysfs_emit(buf, "strict\n");
+	return sysfs_emit(buf, "%s\n", vmq_queue_from_rx(rxq)->irq_shared ?
+					"free" : "strict");
 }
 VMQ_QUEUE_ATTR_RO(cpu_policy);
 
