@@ -17,7 +17,10 @@
 
 struct page_pool;
 
-/* Vector 0 serves link and errors, vector n + 1 serves queue n. */
+/*
+ * Vector 0 serves link and errors, vector n + 1 serves queue n. Without MSI-X
+ * one interrupt serves queue 0, link and errors, and there is no other queue.
+ */
 #define IGBQ_VEC_OTHER		0
 #define IGBQ_VEC_QUEUE(id)	((id) + 1)
 
@@ -235,14 +238,16 @@ struct igbq_queue {
  * @netdev: uplink
  * @pdev: PCI function
  * @chip: facts
+ * @caps: those of @chip, or what is left of them without MSI-X
  * @io: registers
+ * @msix: each queue has a vector; else one interrupt serves all
  * @gone: the device does not answer any more
- * @up: initialised and receiving; under rtnl
+ * @up: initialised and receiving; written under rtnl
  * @vlan_filtering: frames are for the pools of their VLAN; under rtnl
- * @queues: array of @chip->caps.pools
+ * @queues: array of @caps->pools
  * @rx_count: descriptors of a receive ring
  * @tx_count: descriptors of a transmit ring
- * @irq_other: interrupt of vector 0
+ * @irq_other: interrupt of vector 0, or the only one
  * @phy_restart: autonegotiation is to be started; link_work does it
  * @link_work: link state, PHY access and counters that wrap
  * @reset_work: reset after a transmit timeout or on the NIC's demand
@@ -256,7 +261,9 @@ struct igbq_nic {
 	struct net_device *netdev;
 	struct pci_dev *pdev;
 	const struct igbq_chip *chip;
+	const struct vmq_hw_caps *caps;
 	void __iomem *io;
+	bool msix;
 	bool gone;
 	bool up;
 	bool vlan_filtering;
@@ -291,7 +298,7 @@ static inline struct igbq_queue *igbq_queue_from_vmq(struct vmq_dev *dev,
 static inline struct igbq_queue *igbq_queue_at(struct igbq_nic *nic,
 					       unsigned int i)
 {
-	return i < nic->chip->caps.pools ? &nic->queues[i] : NULL;
+	return i < nic->caps->pools ? &nic->queues[i] : NULL;
 }
 
 /* igbq_hw.c: registers, reset, initialisation */
@@ -331,8 +338,9 @@ void igbq_vmdq_sample(struct igbq_nic *nic);
 void igbq_vmdq_sample_reset(struct igbq_nic *nic);
 
 /* igbq_irq.c: vectors */
-int igbq_irq_alloc(struct igbq_nic *nic);
-void igbq_irq_free(struct igbq_nic *nic);
+int igbq_irq_alloc(struct pci_dev *pdev, const struct igbq_chip *chip);
+void igbq_irq_free(struct pci_dev *pdev);
+void igbq_irq_assign(struct igbq_nic *nic);
 void igbq_irq_init(struct igbq_nic *nic);
 int igbq_irq_other_request(struct igbq_nic *nic);
 void igbq_irq_other_free(struct igbq_nic *nic);

@@ -138,7 +138,7 @@ static int igbq_ethtool_get_queue_coalesce(struct net_device *netdev, u32 id,
 {
 	struct igbq_nic *nic = netdev_priv(netdev);
 
-	if (id >= nic->chip->caps.pools)
+	if (id >= nic->caps->pools)
 		return -EINVAL;
 	ec->rx_coalesce_usecs = nic->queues[id].rx_usecs;
 	return 0;
@@ -149,7 +149,7 @@ static int igbq_ethtool_set_queue_coalesce(struct net_device *netdev, u32 id,
 {
 	struct igbq_nic *nic = netdev_priv(netdev);
 
-	if (id >= nic->chip->caps.pools)
+	if (id >= nic->caps->pools)
 		return vmq_refuse(&nic->vmq, NULL, -EINVAL,
 				  "there is no queue %u", id);
 	if (ec->rx_coalesce_usecs > IGBQ_RX_USECS_MAX)
@@ -190,10 +190,10 @@ static void igbq_ethtool_get_channels(struct net_device *netdev,
 {
 	struct igbq_nic *nic = netdev_priv(netdev);
 
-	ch->max_combined = nic->chip->caps.pools;
-	ch->combined_count = nic->chip->caps.pools;
-	ch->max_other = 1;
-	ch->other_count = 1;
+	ch->max_combined = nic->caps->pools;
+	ch->combined_count = nic->caps->pools;
+	ch->max_other = nic->msix;
+	ch->other_count = nic->msix;
 }
 
 static int igbq_ethtool_get_sset_count(struct net_device *netdev, int sset)
@@ -202,7 +202,7 @@ static int igbq_ethtool_get_sset_count(struct net_device *netdev, int sset)
 
 	if (sset != ETH_SS_STATS)
 		return -EOPNOTSUPP;
-	return IGBQ_NIC_STATS + nic->chip->caps.pools * IGBQ_QUEUE_STATS;
+	return IGBQ_NIC_STATS + nic->caps->pools * IGBQ_QUEUE_STATS;
 }
 
 static void igbq_ethtool_get_strings(struct net_device *netdev, u32 sset,
@@ -215,7 +215,7 @@ static void igbq_ethtool_get_strings(struct net_device *netdev, u32 sset,
 		return;
 	for (i = 0; i < IGBQ_NIC_STATS; i++)
 		ethtool_puts(&data, igbq_nic_stat_names[i]);
-	for (id = 0; id < nic->chip->caps.pools; id++)
+	for (id = 0; id < nic->caps->pools; id++)
 		for (i = 0; i < IGBQ_QUEUE_STATS; i++)
 			ethtool_sprintf(&data, igbq_queue_stat_names[i], id);
 }

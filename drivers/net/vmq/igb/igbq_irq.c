@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * MSI-X vectors (82576 DS 7.3). A vector is masked by the NIC when it fires
- * (EIAM) and unmasked at the end of the poll. Some parts do not mask, and
- * moderation may raise a vector without a cause, so a handler must neither
- * rely on the mask nor complain.
+ * Interrupts (82576 DS 7.3).
+ *
+ * MSI-X: a vector is masked by the NIC when it fires (EIAM) and unmasked at the
+ * end of the poll. Some parts do not mask, and moderation may raise a vector
+ * without a cause, so a handler must neither rely on the mask nor complain.
+ *
+ * Without: all causes are bits of ICR, whose handler masks those of queue 0
+ * itself. It is requested with queue 0 and freed with it, and not before its
+ * poll is over: that one unmasks, and on a shared line nobody would be left to
+ * silence the NIC.
  */
 #include <linux/bitfield.h>
 #include <linux/ctype.h>
@@ -11,41 +17,66 @@
 #include "igbq.h"
 #include "igbq_regs.h"
 
-static unsigned int igbq_irq_vectors(const struct igbq_nic *nic)
+/* Causes in ICR. With MSI-X those of queues are their vectors' alone. */
+#define IGBQ_IRQ_EVENTS	(IGBQ_ICR_LSC | IGBQ_ICR_DRSTA | IGBQ_ICR_DOUTSYNC)
+#define IGBQ_IRQ_QUEUE	(IGBQ_ICR_RXDW | IGBQ_ICR_TXDW)
+
+static unsigned int igbq_irq_vectors(const struct igbq_chip *chip)
 {
-	return nic->chip->caps.pools + 1;
+	return chip->caps.pools + 1;
 }
 
-int igbq_irq_alloc(struct igbq_nic *nic)
+/**
+ * igbq_irq_alloc - get a vector for each queue, or at least one interrupt
+ * @pdev: the device, enabled
+ * @chip: what it is
+ *
+ * A single MSI-X vector is not asked for: MSI and INTx are what drivers of this
+ * family are used with.
+ *
+ * Return: 0, or a negative errno. pdev->msix_enabled says which it became.
+ */
+int igbq_irq_alloc(struct pci_dev *pdev, const struct igbq_chip *chip)
 {
-	unsigned int n = igbq_irq_vectors(nic);
+	unsigned int n = igbq_irq_vectors(chip);
+	int ret;
+
+	ret = pci_alloc_irq_vectors(pdev, n, n, PCI_IRQ_MSIX);
+	/* Without memory the NIC is no less able. */
+	if (ret < 0 && ret != -ENOMEM)
+		ret = pci_alloc_irq_vectors(pdev, 1, 1,
+					    PCI_IRQ_MSI | PCI_IRQ_INTX);
+	return ret < 0 ? dev_err_probe(&pdev->dev, ret, "no interrupt\n") : 0;
+}
+
+void igbq_irq_free(struct pci_dev *pdev)
+{
+	pci_free_irq_vectors(pdev);
+}
+
+static unsigned int igbq_irq_vec(const struct igbq_queue *q)
+{
+	return q->nic->msix ? IGBQ_VEC_QUEUE(q->id) : IGBQ_VEC_OTHER;
+}
+
+/* Who has which of the Linux interrupts */
+void igbq_irq_assign(struct igbq_nic *nic)
+{
 	struct igbq_queue *q;
 	unsigned int i;
-	int err;
-
-	err = pci_alloc_irq_vectors(nic->pdev, n, n, PCI_IRQ_MSIX);
-	if (err < 0)
-		return dev_err_probe(&nic->pdev->dev, err,
-				     "needs MSI-X with %u vectors\n", n);
 
 	nic->irq_other = pci_irq_vector(nic->pdev, IGBQ_VEC_OTHER);
 	for (i = 0; (q = igbq_queue_at(nic, i)); i++)
-		q->irq = pci_irq_vector(nic->pdev, IGBQ_VEC_QUEUE(q->id));
-	return 0;
-}
-
-void igbq_irq_free(struct igbq_nic *nic)
-{
-	pci_free_irq_vectors(nic->pdev);
+		q->irq = pci_irq_vector(nic->pdev, igbq_irq_vec(q));
 }
 
 /*
  * GPIE first: without MSI-X mode the others do not stick. NSICR makes a read
  * of ICR clear it; IAM must then be 0, or IMS loses bits.
  */
-void igbq_irq_init(struct igbq_nic *nic)
+static void igbq_irq_init_msix(struct igbq_nic *nic)
 {
-	u32 all = GENMASK(igbq_irq_vectors(nic) - 1, 0);
+	u32 all = GENMASK(igbq_irq_vectors(nic->chip) - 1, 0);
 
 	igbq_wr32(nic, IGBQ_GPIE, IGBQ_GPIE_NSICR | IGBQ_GPIE_MULTIPLE_MSIX |
 				  IGBQ_GPIE_EIAME | IGBQ_GPIE_PBA_SUPPORT);
@@ -57,6 +88,34 @@ void igbq_irq_init(struct igbq_nic *nic)
 		  IGBQ_IVAR_MISC_OTHER_SHIFT);
 }
 
+/*
+ * No NSICR: a read of ICR for another device's interrupt leaves it alone. No
+ * auto-mask: a part may mask for such a read, too, and nobody would unmask.
+ */
+static void igbq_irq_init_single(struct igbq_nic *nic)
+{
+	igbq_wr32(nic, IGBQ_GPIE, 0);
+	igbq_wr32(nic, IGBQ_IAM, 0);
+	igbq_wr32(nic, IGBQ_IVAR_MISC, 0);
+}
+
+void igbq_irq_init(struct igbq_nic *nic)
+{
+	if (nic->msix)
+		igbq_irq_init_msix(nic);
+	else
+		igbq_irq_init_single(nic);
+}
+
+static void igbq_irq_events(struct igbq_nic *nic, u32 icr)
+{
+	if (icr & IGBQ_ICR_LSC)
+		igbq_link_check(nic);
+	/* The port was reset behind our back, or lost track of its DMA. */
+	if (icr & (IGBQ_ICR_DRSTA | IGBQ_ICR_DOUTSYNC))
+		queue_work(igbq_wq, &nic->reset_work);
+}
+
 static irqreturn_t igbq_irq_other(int irq, void *data)
 {
 	struct igbq_nic *nic = data;
@@ -64,17 +123,38 @@ static irqreturn_t igbq_irq_other(int irq, void *data)
 
 	if (READ_ONCE(nic->gone))
 		return IRQ_HANDLED;
-	if (icr & IGBQ_ICR_LSC)
-		igbq_link_check(nic);
-	/* The port was reset behind our back, or lost track of its DMA. */
-	if (icr & (IGBQ_ICR_DRSTA | IGBQ_ICR_DOUTSYNC))
-		queue_work(igbq_wq, &nic->reset_work);
+	igbq_irq_events(nic, icr);
 	igbq_wr32(nic, IGBQ_EIMS, BIT(IGBQ_VEC_OTHER));
 	return IRQ_HANDLED;
 }
 
+/*
+ * The read has cleared what it shows, on some parts also when the interrupt was
+ * another device's: whatever it shows is dealt with. Masked before the poll is
+ * scheduled, for a poll that runs now may be about to unmask.
+ */
+static irqreturn_t igbq_irq_single(int irq, void *data)
+{
+	struct igbq_queue *q = data;
+	struct igbq_nic *nic = q->nic;
+	u32 icr = igbq_rd32(nic, IGBQ_ICR);
+
+	if (READ_ONCE(nic->gone))
+		return IRQ_NONE;
+	if (icr & IGBQ_IRQ_QUEUE) {
+		igbq_wr32(nic, IGBQ_IMC, IGBQ_IRQ_QUEUE);
+		napi_schedule_irqoff(&q->napi);
+	}
+	/* A NIC that is going down still shows causes that are masked. */
+	if (READ_ONCE(nic->up))
+		igbq_irq_events(nic, icr);
+	return icr & IGBQ_ICR_INTA ? IRQ_HANDLED : IRQ_NONE;
+}
+
 int igbq_irq_other_request(struct igbq_nic *nic)
 {
+	if (!nic->msix)
+		return 0;
 	snprintf(nic->irq_other_name, sizeof(nic->irq_other_name), "%s-other",
 		 nic->netdev->name);
 	return request_irq(nic->irq_other, igbq_irq_other, 0,
@@ -86,14 +166,17 @@ void igbq_irq_other_free(struct igbq_nic *nic)
 	igbq_wr32(nic, IGBQ_IMC, ~0u);
 	igbq_wr32(nic, IGBQ_EIMC, BIT(IGBQ_VEC_OTHER));
 	igbq_hw_flush(nic);
-	free_irq(nic->irq_other, nic);
+	if (nic->msix)
+		free_irq(nic->irq_other, nic);
+	else
+		synchronize_irq(nic->irq_other);
 }
 
 void igbq_irq_other_unmask(struct igbq_nic *nic)
 {
-	igbq_wr32(nic, IGBQ_EIMS, BIT(IGBQ_VEC_OTHER));
-	igbq_wr32(nic, IGBQ_IMS, IGBQ_ICR_LSC | IGBQ_ICR_DRSTA |
-				 IGBQ_ICR_DOUTSYNC);
+	if (nic->msix)
+		igbq_wr32(nic, IGBQ_EIMS, BIT(IGBQ_VEC_OTHER));
+	igbq_wr32(nic, IGBQ_IMS, IGBQ_IRQ_EVENTS);
 }
 
 static irqreturn_t igbq_irq_queue(int irq, void *data)
@@ -126,12 +209,18 @@ void igbq_irq_queue_name(struct igbq_queue *q)
 
 int igbq_irq_queue_request(struct igbq_queue *q)
 {
+	bool shared = !pci_dev_msi_enabled(q->nic->pdev);
+
 	igbq_irq_queue_name(q);
-	return request_irq(q->irq, igbq_irq_queue, 0, q->irq_name, q);
+	return request_irq(q->irq,
+			   q->nic->msix ? igbq_irq_queue : igbq_irq_single,
+			   shared ? IRQF_SHARED : 0, q->irq_name, q);
 }
 
+/* The last poll, which is over, may have unmasked. */
 void igbq_irq_queue_free(struct igbq_queue *q)
 {
+	igbq_irq_queue_mask(q);
 	free_irq(q->irq, q);
 }
 
@@ -141,7 +230,7 @@ void igbq_irq_queue_map(struct igbq_queue *q)
 	bool rows = q->nic->chip->ivar == IGBQ_IVAR_ROWS;
 	u32 reg = rows ? q->id / 2 : q->id % 8;
 	u32 half = rows ? q->id % 2 : q->id / 8;
-	u32 entry = IGBQ_IVAR_VALID | IGBQ_VEC_QUEUE(q->id);
+	u32 entry = IGBQ_IVAR_VALID | igbq_irq_vec(q);
 	u32 val = igbq_rd32(q->nic, IGBQ_IVAR(reg));
 
 	val &= ~(0xffffu << (16 * half));
@@ -152,24 +241,33 @@ void igbq_irq_queue_map(struct igbq_queue *q)
 
 void igbq_irq_queue_mask(struct igbq_queue *q)
 {
-	igbq_wr32(q->nic, IGBQ_EIMC, BIT(IGBQ_VEC_QUEUE(q->id)));
+	if (q->nic->msix)
+		igbq_wr32(q->nic, IGBQ_EIMC, BIT(igbq_irq_vec(q)));
+	else
+		igbq_wr32(q->nic, IGBQ_IMC, IGBQ_IRQ_QUEUE);
 	igbq_hw_flush(q->nic);
 }
 
 void igbq_irq_queue_unmask(struct igbq_queue *q)
 {
-	igbq_wr32(q->nic, IGBQ_EIMS, BIT(IGBQ_VEC_QUEUE(q->id)));
+	if (likely(q->nic->msix))
+		igbq_wr32(q->nic, IGBQ_EIMS, BIT(igbq_irq_vec(q)));
+	else
+		igbq_wr32(q->nic, IGBQ_IMS, IGBQ_IRQ_QUEUE);
 }
 
 void igbq_irq_queue_kick(struct igbq_queue *q)
 {
-	igbq_wr32(q->nic, IGBQ_EICS, BIT(IGBQ_VEC_QUEUE(q->id)));
+	if (q->nic->msix)
+		igbq_wr32(q->nic, IGBQ_EICS, BIT(igbq_irq_vec(q)));
+	else
+		igbq_wr32(q->nic, IGBQ_ICS, IGBQ_ICR_RXDW);
 }
 
 /* CNT_IGNR: a new interval must not cut the running one short. */
 void igbq_irq_queue_set_usecs(struct igbq_queue *q, u16 usecs)
 {
 	q->rx_usecs = usecs;
-	igbq_wr32(q->nic, IGBQ_EITR(IGBQ_VEC_QUEUE(q->id)),
+	igbq_wr32(q->nic, IGBQ_EITR(igbq_irq_vec(q)),
 		  IGBQ_EITR_CNT_IGNR | FIELD_PREP(IGBQ_EITR_INTERVAL, usecs));
 }

@@ -34,9 +34,9 @@ int igbq_up(struct igbq_nic *nic)
 		goto err_free_irq;
 
 	igbq_hw_rx_on(nic);
+	WRITE_ONCE(nic->up, true);
 	igbq_irq_other_unmask(nic);
 	igbq_link_start(nic);
-	nic->up = true;
 	return 0;
 
 err_free_irq:
@@ -54,7 +54,7 @@ void igbq_down(struct igbq_nic *nic)
 {
 	if (!nic->up)
 		return;
-	nic->up = false;
+	WRITE_ONCE(nic->up, false);
 
 	igbq_irq_other_free(nic);
 	igbq_link_stop(nic);
@@ -222,7 +222,7 @@ static void igbq_netdev_get_stats64(struct net_device *netdev,
 	struct igbq_nic *nic = netdev_priv(netdev);
 	unsigned int i;
 
-	for (i = 0; i < nic->chip->caps.pools; i++) {
+	for (i = 0; i < nic->caps->pools; i++) {
 		igbq_netdev_add_rx(sum, &vmq_dev_queue(&nic->vmq, i)->rx);
 		igbq_netdev_add_tx(sum, &vmq_dev_queue(&nic->vmq, i)->tx);
 	}

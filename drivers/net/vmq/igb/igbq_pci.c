@@ -35,6 +35,19 @@ static const struct igbq_chip igbq_chips[] = {
 	},
 };
 
+/*
+ * What the core may plan with when one interrupt serves all: a VM's queue that
+ * shares it would have no CPU of its own, which is what it is for. VMDq mode
+ * stays on, with every frame in the default pool: which pool gets a frame has
+ * nothing to do with interrupts, and receive has one set-up, not two.
+ */
+static const struct vmq_hw_caps igbq_plain_caps = {
+	.pools		= 1,
+	.mac_slots	= 1,
+	.mac_slots_host	= 1,
+	.no_vmq		= "the NIC has no MSI-X vectors",
+};
+
 #define IGBQ_PCI_DEVICE(id, board) { \
 	PCI_DRIVER_OVERRIDE_DEVICE_VFIO(PCI_VENDOR_ID_INTEL, id), \
 	.driver_data = (board), \
@@ -109,7 +122,9 @@ static void igbq_queue_init(struct igbq_nic *nic, u16 id)
 static struct igbq_nic *igbq_nic_alloc(struct pci_dev *pdev,
 				       const struct igbq_chip *chip)
 {
-	unsigned int pools = chip->caps.pools;
+	const struct vmq_hw_caps *caps = pdev->msix_enabled ? &chip->caps :
+							     &igbq_plain_caps;
+	unsigned int pools = caps->pools;
 	struct net_device *netdev;
 	struct igbq_nic *nic;
 	unsigned int i;
@@ -129,11 +144,14 @@ static struct igbq_nic *igbq_nic_alloc(struct pci_dev *pdev,
 	nic->netdev = netdev;
 	nic->pdev = pdev;
 	nic->chip = chip;
+	nic->caps = caps;
+	nic->msix = pdev->msix_enabled;
 	nic->rx_count = IGBQ_RING_DEFAULT;
 	nic->tx_count = IGBQ_RING_DEFAULT;
 	spin_lock_init(&nic->sample_lock);
 	for (i = 0; i < pools; i++)
 		igbq_queue_init(nic, i);
+	igbq_irq_assign(nic);
 	pci_set_drvdata(pdev, nic);
 	return nic;
 }
@@ -180,7 +198,20 @@ static void igbq_nic_pair_queues(struct igbq_nic *nic)
 	for (i = 0; (q = igbq_queue_at(nic, i)); i++) {
 		q->vq = vmq_dev_queue(&nic->vmq, q->id);
 		q->vq->irq = q->irq;
+		q->vq->irq_shared = !pci_dev_msi_enabled(nic->pdev);
 	}
+}
+
+static void igbq_nic_introduce(const struct igbq_nic *nic)
+{
+	const u8 *addr = nic->netdev->dev_addr;
+
+	if (nic->caps->no_vmq)
+		netdev_warn(nic->netdev, "%s, %pM: VMQ is not available: %s; a plain NIC with one queue\n",
+			    nic->chip->name, addr, nic->caps->no_vmq);
+	else
+		netdev_info(nic->netdev, "%s, %u queues, %pM\n",
+			    nic->chip->name, nic->caps->pools, addr);
 }
 
 static int igbq_probe(struct pci_dev *pdev, const struct pci_device_id *id)
@@ -195,23 +226,23 @@ static int igbq_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	err = igbq_pci_enable(pdev);
 	if (err)
 		return err;
+	err = igbq_irq_alloc(pdev, chip);
+	if (err)
+		goto err_disable;
 	err = -ENOMEM;
 	nic = igbq_nic_alloc(pdev, chip);
 	if (!nic)
-		goto err_disable;
+		goto err_free_irqs;
 	nic->io = pci_ioremap_bar(pdev, 0);
 	if (!nic->io)
 		goto err_free_nic;
 	err = igbq_nic_identify(nic);
 	if (err)
 		goto err_unmap;
-	err = igbq_irq_alloc(nic);
+	igbq_netdev_setup(nic);
+	err = vmq_dev_init(&nic->vmq, nic->netdev, &igbq_hw_ops, nic->caps);
 	if (err)
 		goto err_unmap;
-	igbq_netdev_setup(nic);
-	err = vmq_dev_init(&nic->vmq, nic->netdev, &igbq_hw_ops, &chip->caps);
-	if (err)
-		goto err_free_irqs;
 	igbq_nic_pair_queues(nic);
 	err = register_netdev(nic->netdev);
 	if (err)
@@ -219,18 +250,17 @@ static int igbq_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 
 	/* What a slot reset puts back */
 	pci_save_state(pdev);
-	netdev_info(nic->netdev, "%s, %u queues, %pM\n", chip->name,
-		    chip->caps.pools, nic->netdev->dev_addr);
+	igbq_nic_introduce(nic);
 	return 0;
 
 err_fini:
 	vmq_dev_fini(&nic->vmq);
-err_free_irqs:
-	igbq_irq_free(nic);
 err_unmap:
 	iounmap(nic->io);
 err_free_nic:
 	igbq_nic_free(nic);
+err_free_irqs:
+	igbq_irq_free(pdev);
 err_disable:
 	igbq_pci_disable(pdev);
 	return err;
@@ -245,9 +275,9 @@ static void igbq_remove(struct pci_dev *pdev)
 	cancel_work_sync(&nic->reset_work);
 	vmq_dev_fini(&nic->vmq);
 	igbq_hw_release(nic);
-	igbq_irq_free(nic);
 	iounmap(nic->io);
 	igbq_nic_free(nic);
+	igbq_irq_free(pdev);
 	igbq_pci_disable(pdev);
 }
 

@@ -49,9 +49,13 @@
 
 /* Interrupts (8.8) */
 #define IGBQ_ICR			0x01500
+#define   IGBQ_ICR_TXDW			BIT(0)
 #define   IGBQ_ICR_LSC			BIT(2)
+#define   IGBQ_ICR_RXDW			BIT(7)
 #define   IGBQ_ICR_DOUTSYNC		BIT(28)
 #define   IGBQ_ICR_DRSTA		BIT(30)
+#define   IGBQ_ICR_INTA			BIT(31)
+#define IGBQ_ICS			0x01504
 #define IGBQ_IMS			0x01508
 #define IGBQ_IMC			0x0150C
 #define IGBQ_IAM			0x01510

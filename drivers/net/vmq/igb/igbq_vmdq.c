@@ -23,11 +23,13 @@ static u32 igbq_vmdq_vmolr(const struct igbq_nic *nic, unsigned int pool)
 {
 	u32 val = IGBQ_VMOLR_LPE |
 		  FIELD_PREP(IGBQ_VMOLR_RLPML, igbq_vmdq_frame_max(nic));
+	const struct igbq_queue *q;
 
 	if (pool == nic->chip->caps.default_pool)
 		val |= IGBQ_VMOLR_AUPE | IGBQ_VMOLR_ROMPE | IGBQ_VMOLR_BAM |
 		       IGBQ_VMOLR_MPME;
-	if (nic->queues[pool].untagged)
+	q = igbq_queue_at(nic, pool);
+	if (q && q->untagged)
 		val |= IGBQ_VMOLR_AUPE;
 	if (nic->chip->strip_in_vmolr)
 		val |= IGBQ_VMOLR_STRVLAN | IGBQ_VMOLR_STRCRC;
@@ -89,6 +91,7 @@ static void igbq_vmdq_init_tables(struct igbq_nic *nic)
 void igbq_vmdq_init(struct igbq_nic *nic)
 {
 	const struct igbq_chip *chip = nic->chip;
+	struct igbq_queue *q;
 	unsigned int i;
 
 	/* With replication a claimed group reaches claimant and default. */
@@ -100,8 +103,9 @@ void igbq_vmdq_init(struct igbq_nic *nic)
 	if (chip->loopback)
 		igbq_wr32(nic, chip->loopback, 0);
 	nic->vlan_filtering = false;
+	for (i = 0; (q = igbq_queue_at(nic, i)); i++)
+		q->untagged = false;
 	for (i = 0; i < chip->caps.pools; i++) {
-		nic->queues[i].untagged = false;
 		igbq_wr32(nic, IGBQ_PSRTYPE(i), 0);
 		igbq_wr32(nic, IGBQ_VMVIR(i), 0);
 	}
