@@ -8,8 +8,8 @@ N skipped"; errors count as failed. tests/lanes.py sets LANE (1 or 2: only that
 lane's tests) and LANE_RESULT (the file for tests/report.py's result; the end of the
 run is then not shown).
 
-For tests: fixtures link_guest, wired_guest, one_guest, small_guest, single_guest
-(tests/vm/topology.py), guests shared by the tests of a run, rebooted after a
+For tests: fixtures link_guest, wired_guest, one_guest, small_guest, single_guest,
+nomsi_guest (tests/vm/topology.py), guests shared by the tests of a run, rebooted after a
 failure or for @pytest.mark.fresh; boot (a function that boots a guest of the
 test's own); count (the number of rounds: count(10000) is 500 in the short form);
 kernel (its name). All of these fail the test on a kernel complaint. A test that
@@ -420,6 +420,11 @@ def small_guest(request):
 @pytest.fixture
 def single_guest(request):
     yield from shared_guest(request, "single")
+
+
+@pytest.fixture
+def nomsi_guest(request):
+    yield from shared_guest(request, "nomsi")
 
 
 @pytest.fixture

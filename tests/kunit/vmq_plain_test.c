@@ -103,7 +103,7 @@ static void vmq_plain_test_default(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->dev.queues[0].nr_filters, 2);
 	KUNIT_EXPECT_EQ(test, f->mac_writes, 0);
 	fake_match(&m, 0x11, 0);
-	KUNIT_EXPECT_EQ(test, fake_route(f, m.addr), 0);
+	KUNIT_EXPECT_EQ(test, fake_route(f, &m, false), BIT(0));
 
 	fake_remember(f);
 	fake_close(f);

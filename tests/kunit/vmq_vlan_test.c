@@ -127,9 +127,12 @@ static void vmq_vlan_test_any(struct kunit *test)
 	vmq_vlan_test_expect_on(test, f, plain, 1);
 	/* It has no slot, so the NIC knows nobody for it. */
 	vmq_vlan_test_expect_on(test, f, ten, 0);
+	KUNIT_EXPECT_TRUE(test, f->dev.queues[2].exact);
+	/* Now it goes to a queue, and that is not its own: software sees to it. */
 	KUNIT_ASSERT_GT(test, fake_add(f, ADMIN, 2, B, 10), 0);
 	vmq_vlan_test_expect_on(test, f, ten, 0);
-	KUNIT_EXPECT_TRUE(test, f->dev.queues[2].exact);
+	KUNIT_EXPECT_FALSE(test, f->dev.queues[2].exact);
+	KUNIT_EXPECT_GT(test, vmq_vlan_test_checked(f, 2), 0);
 }
 
 /* What would reach two queues is refused, in words. */
@@ -188,9 +191,12 @@ static void vmq_vlan_test_lacking(struct kunit *test)
 	for (vid = 1; vid <= 32; vid++)
 		KUNIT_ASSERT_GT(test, fake_add(f, ADMIN, 1, A, vid), 0);
 	KUNIT_ASSERT_GT(test, fake_add(f, ADMIN, 0, B, 33), 0);
+	KUNIT_ASSERT_GT(test, fake_add(f, ADMIN, 1, B, 2), 0);
 	fake_log_clear(f);
 	fake_remember(f);
 	KUNIT_EXPECT_EQ(test, fake_add(f, ADMIN, 2, B, 1), -EBUSY);
+	KUNIT_EXPECT_STREQ(test, f->why,
+			   "VLAN filtering would be on, and VLAN 33 has no slot");
 	KUNIT_EXPECT_EQ(test, fake_add(f, ADMIN, 2, A, 33), -ENOSPC);
 	fake_expect_unchanged(test, f);
 	KUNIT_EXPECT_STREQ(test, f->log, "");
@@ -227,7 +233,7 @@ static void vmq_vlan_test_host_vids(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, f->log, "vlan 8 0x1");
 	fake_log_clear(f);
 	vmq_vlan_test_host(f, 7, false);
-	KUNIT_EXPECT_STREQ(test, f->log, "vlan 0 0x0");
+	KUNIT_EXPECT_STREQ(test, f->log, "vlan 7 0x0");
 	vmq_vlan_test_host(f, 8, false);
 	KUNIT_EXPECT_EQ(test, f->dev.vlan_slots_free, 32);
 }

@@ -10,6 +10,7 @@ wire: network namespace "peer", interface "peer0", up, no address.
 "small": the same with 2 CPUs: on the debug kernel more of them only wait for each
 other's locks, whose holders the host has put to sleep.
 "single": the same with one CPU, for which a grace period costs nothing.
+"nomsi": "link" on a machine where every device has its INTx line alone.
 
     load(g)                      # vmq, vmq_igb, vmq_vswitch
     load(g, "vmq", "vmq_igb")    # without the vswitch
@@ -33,14 +34,15 @@ TOPOLOGIES = {
     "one": {"smp": 4, "nics": [HOST]},
     "small": {"smp": 2, "nics": [HOST]},
     "single": {"smp": 1, "nics": [HOST]},
+    "nomsi": {"smp": 4, "nics": [HOST, HUB, HUB], "append": "pci=nomsi"},
 }
 
 
 def prepare(g, topology):
     """Done once after each boot."""
-    if topology == "link":
+    if topology in ("link", "nomsi"):
         reserve(g, 0, 1)
-    if topology in ("link", "wired"):
+    if topology in ("link", "nomsi", "wired"):
         g.run("modprobe igb")
         peer = wait_netdev(g, 2)
         g.run(f"ip netns add peer && ip link set {peer} name peer0 netns peer")

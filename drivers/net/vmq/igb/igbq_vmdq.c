@@ -19,7 +19,7 @@ static u32 igbq_vmdq_frame_max(const struct igbq_nic *nic)
  * Broadcast, multicast and untagged frames that no slot claims are for the
  * default pool alone: VM pools get what their slots say and nothing else.
  */
-static u32 igbq_vmdq_vmolr(const struct igbq_nic *nic, unsigned int pool)
+static u32 igbq_vmdq_vmolr(struct igbq_nic *nic, unsigned int pool)
 {
 	u32 val = IGBQ_VMOLR_LPE |
 		  FIELD_PREP(IGBQ_VMOLR_RLPML, igbq_vmdq_frame_max(nic));
