@@ -8,7 +8,7 @@
         t.wait(100)
     t.serials("vm1") == list(range(100))
     h.write([[path, text], ...])      # [errno name or "", last_error] each
-    h.dump()                          # everything a user set, comparable
+    h.dump()                          # everything a user set, comparable: scripts/vmq-dump
     h.counters(), h.interrupts()      # before and after: see delta()
 
 Receipts are counted at packet taps in the guest, or by the host on the wire;
@@ -27,8 +27,10 @@ import threading
 import time
 
 from tests.vm import topology
+from tests.vm.guest import TOP
 from tests.vm.wire import eth
 
+DUMP = os.path.join(TOP, "scripts/vmq-dump")
 TOOL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "guesttool.py")
 OUTSIDE = "52:54:00:00:99:01"
 BROADCAST = "ff:ff:ff:ff:ff:ff"
@@ -356,26 +358,9 @@ class Host:
     # What there is
 
     def dump(self):
-        """All that a user set or sees of policy: queues, filters, CPUs, ports.
-        No counters, no text of refusals."""
-        kept = []
-        for path, text in self.files(self.rxq("*", "*"), f"{self.vmq}/*", f"/sys/class/net/{self.dev}/address").items():
-            name = os.path.basename(path)
-            lines = text.splitlines()
-            if name == "filters":
-                lines = [line.rpartition(" ")[0] for line in lines]
-            if not re.match(r"[rt]x_|filter_|last_error", name):
-                kept += [f"{path.removeprefix('/sys/class/net/')}:{line}" for line in lines]
-        script = (
-            f"ethtool -n {self.dev}\n"
-            "for n in '' $(ip netns list | cut -d' ' -f1); do\n"
-            "ip ${n:+-n $n} -d -o link show type vmq | sed 's/^[0-9]*: //; s/@[^:]*:/:/; s/qlen [0-9]*//'\n"
-            "done\n"
-            f"for p in $(ip -o link show type vmq | sed 's/^[0-9]*: //; s/@.*//'); do\n"
-            'bridge fdb show dev $p; echo "$p: $(</sys/class/net/$p/vmq/queue) '
-            '$(</sys/class/net/$p/vmq/reason)"; done 2>/dev/null\n'
-        )
-        return kept + self.out(script).splitlines()
+        """All that a user set or sees of policy: queues, filters, CPUs, ports, rings.
+        No counters, no text of refusals: scripts/vmq-dump, by lines."""
+        return self.out(f"{DUMP} {self.dev}").splitlines()
 
     def counters(self):
         """{name: number} of the NIC's and the driver's counters."""

@@ -89,9 +89,9 @@ def test_open(faulty):
     h = Host(g)
     for n in VM_QUEUES:
         assert h.ntuple(f"flow-type ether dst {vm_mac(n)} vlan 0 m 0xf000 action {n}") == ""
+    before = h.dump()
     # Fewer buffers to fill, which are all alike.
     g.run(f"ethtool -G {h.dev} rx 64 tx 128")
-    before = h.dump()
     r = check_sweep(g, "open", h.dev)
     g.run(f"ethtool -G {h.dev} rx 512 tx 512")
     say(f"sites hit: {r['sites']}")
