@@ -73,6 +73,9 @@ timers_lost = 0
 # (iotlb_to_section) while the guest's firmware and kernel map the devices.
 QEMU_CRASHES = (signal.SIGABRT, signal.SIGSEGV)
 
+# Of the root port above the virtio devices of a guest that sleeps.
+VIRTIO_SLOT = 0x8
+
 SPLAT = re.compile(
     r"Kernel panic|Oops:|BUG: |kernel BUG at|WARNING: |cut here \]|Call Trace:|KASAN:|KFENCE:|KCSAN:|UBSAN:"
     r"|general protection fault|unable to handle|invalid opcode|stack segment|double fault|Bad page|[Bb]ad: scheduling"
@@ -196,16 +199,19 @@ class Guest:
     names = itertools.count(1)
 
     def __init__(
-        self, kernel="stock", smp=2, mem=None, nics=(), append="", name="guest", keep_logs=False, console="file"
+        self, kernel="stock", smp=2, mem=None, nics=(), append="", name="guest", keep_logs=False, console="file",
+        sleeps=False,
     ):
         """smp: CPUs; mem: MiB (None: 1024, debug 2048); append: more kernel
         command line (the last of two equal parameters wins); console: "stdio"
-        puts the serial console on our terminal, for people."""
+        puts the serial console on our terminal, for people; sleeps: it can be
+        suspended, which costs others their root file system."""
         self.kernel = kernel
         self.kind = "debug" if "debug" in os.path.basename(kernel) else "stock"
         self.smp, self.mem = smp, mem or (2048 if self.kind == "debug" else 1024)
         self.nics = [dict(n) for n in nics]
         self.append, self.name, self.keep_logs, self.console = append, name, keep_logs, console
+        self.sleeps = sleeps
         self.logs = self.private = self.process = None
         self.failed = False
         self.boots = 0
@@ -355,12 +361,15 @@ class Guest:
         args += ["-initrd", f"{directory}/initrd.gz", "-append", cmdline.strip()]
         args += ["-chardev", console, "-serial", "chardev:con"]
         args += ["-qmp", f"unix:{self.private}/qmp,server=on,wait=off"]
-        args += ["-device", "virtio-serial-pci", "-chardev", f"socket,id=agent,path={self.private}/agent"]
+        if self.sleeps:
+            args += ["-device", f"pcie-root-port,id=virtio,chassis=100,slot=100,addr={VIRTIO_SLOT:#x}"]
+        args += ["-device", self._virtio("virtio-serial-pci", 0)]
+        args += ["-chardev", f"socket,id=agent,path={self.private}/agent"]
         args += ["-device", "virtserialport,chardev=agent,name=vmq.agent"]
         root = "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"
         out = f"local,id=out,path={quote_option(self.shared)},security_model=none"
-        args += ["-fsdev", root, "-device", "virtio-9p-pci,fsdev=root,mount_tag=hostroot"]
-        args += ["-fsdev", out, "-device", "virtio-9p-pci,fsdev=out,mount_tag=out"]
+        args += ["-fsdev", root, "-device", self._virtio("virtio-9p-pci,fsdev=root,mount_tag=hostroot", 1)]
+        args += ["-fsdev", out, "-device", self._virtio("virtio-9p-pci,fsdev=out,mount_tag=out", 2)]
         for n, nic in enumerate(self.nics):
             args += ["-device", f"pcie-root-port,id=rp{n},chassis={n + 1},slot={n + 1},addr={0x10 + n:#x}"]
             if nic["wire"] == "dgram":
@@ -373,6 +382,14 @@ class Guest:
                 options = ",".join(f"{k}={v}" for k, v in self._device(n).items())
                 args += ["-device", options.removeprefix("driver=")]
         return args
+
+    def _virtio(self, device, function):
+        """Linux has no way to suspend a virtio file system. It leaves the device alone if
+        that says that sleep does not reset it, which only an express device can say."""
+        if not self.sleeps:
+            return device
+        several = "on" if function == 0 else "off"
+        return f"{device},bus=virtio,addr=0.{function},multifunction={several},x-pcie-pm-no-soft-reset=on"
 
     def _device(self, n):
         nic = self.nics[n]

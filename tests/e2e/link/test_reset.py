@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What stops the NIC brings everything back: queues, filters, CPUs, ports."""
+"""What stops the NIC brings everything back: queues, filters, CPUs, ports. What there
+is, vmq-dump says: the same, byte for byte, before and afterwards."""
 
 import contextlib
+import re
+import struct
 
 import pytest
 
@@ -11,6 +14,7 @@ from tests.e2e.link.lib import (
     Stream,
     clean,
     delta,
+    differences,
     load,
     say,
     spawn_tool,
@@ -19,7 +23,7 @@ from tests.e2e.link.lib import (
     wait_for,
 )
 from tests.vm import topology
-from tests.vm.wire import parse
+from tests.vm.wire import WireError, mac_bytes, parse
 
 A, B, C, D = (vm_mac(n) for n in range(1, 5))
 VID = 7
@@ -39,18 +43,18 @@ class Vms:
         for n, cpu in zip(self.queues.values(), (3, 1, 2), strict=True):
             h.pin(n, cpu)
         h.must([h.rxq(5, "vm_name"), "database"], [h.rxq(5, "queue_name"), "db-0"])
+        h.g.run(f"ethtool -Q {h.dev} queue_mask 0x20 --coalesce rx-usecs 50")
         self.cpus = {n: h.read(h.rxq(n, "cpu_effective")) for n in self.queues.values()}
-        self.dump = self.state()
+        self.dump = h.dump()
 
-    def state(self):
-        """The dump without what is meant to change here."""
-        return [line for line in self.h.dump() if "mtu" not in line]
+    def check_same(self):
+        """vmq-dump says what it said at first."""
+        now = self.h.dump()
+        assert now == self.dump, differences(self.dump, now)
 
-    def check_restored(self):
-        """Dump as before, effective CPUs too, and each VM's frames by its own ring and CPU."""
+    def check_flows(self):
+        """Each VM's frames come by its own ring and CPU, and go out."""
         h = self.h
-        now = self.state()
-        assert now == self.dump, [line for line in [*now, *self.dump] if line not in now or line not in self.dump]
         assert {n: h.read(h.rxq(n, "cpu_effective")) for n in self.cpus} == self.cpus
         before, interrupts = h.counters(), h.interrupts()
         with h.taps("vm1", "vm2", (h.dev, 5), (h.dev, 0)) as t:
@@ -84,31 +88,83 @@ class Vms:
         assert [parse(f).serial for f in out] == [*range(20), *range(20)]
 
 
-def under_traffic(h, vms, change):
-    """Runs change() while frames come in and VM 1 sends; then waits until the
-    stream flows again and everything is as before."""
+class Pings:
+    """VM 1 pings a station outside, which is this process; a context manager."""
+
+    HERE, THERE = "10.17.0.1", "10.17.0.2"
+
+    def __init__(self, h):
+        self.h = h
+        self.stack = contextlib.ExitStack()
+
+    def answer(self, frame):
+        """Echoes a request; called on the wire's own thread."""
+        if frame[:6] == mac_bytes(OUTSIDE) and frame[12:14] == b"\x08\0" and frame[23] == 1 and frame[34] == 8:
+            (checksum,) = struct.unpack_from(">H", frame, 36)
+            checksum += 0x800
+            reply = frame[6:12] + frame[:6] + frame[12:26] + frame[30:34] + frame[26:30] + b"\0\0"
+            reply += struct.pack(">H", (checksum & 0xFFFF) + (checksum >> 16)) + frame[38:]
+            # A NIC that is being reset takes nothing.
+            with contextlib.suppress(WireError):
+                self.h.wire.send(reply, timeout=0.01)
+        return False
+
+    def __enter__(self):
+        g = self.h.g
+        self.stack.enter_context(self.h.wire.capture(self.answer))
+        g.run(f"ip addr add {self.HERE}/24 dev vm1; ip neigh replace {self.THERE} lladdr {OUTSIDE} dev vm1 nud permanent")
+        self.stack.callback(g.run, f"ip addr del {self.HERE}/24 dev vm1", check=False)
+        self.job = g.spawn(f"exec ping -q -i 0.2 {self.THERE}")
+        self.stack.callback(self.job.stop, 9)
+        return self
+
+    def replies(self):
+        """As the guest's kernel counts them."""
+        counts = re.findall(r"^IcmpMsg: (.*)$", self.h.g.read("/proc/net/snmp"), re.M)
+        return int(dict(zip(*(line.split() for line in counts), strict=True)).get("InType0", 0)) if counts else 0
+
+    def await_replies(self, n):
+        """n more, to the one program."""
+        before = self.replies()
+        wait_for(f"{n} pings are answered", lambda: self.replies() >= before + n, 60, 0.05)
+        assert self.job.poll() is None, f"ping has ended: {self.job.stdout} {self.job.stderr}"
+
+    def __exit__(self, *_):
+        self.stack.close()
+
+
+def under_traffic(h, vms, change, same=True):
+    """Runs change() while frames come in, VM 1 sends and pings; then waits until the stream
+    and the pings flow again by themselves, and everything is as before (same: vmq-dump, too)."""
     sender = spawn_tool(
         h.g, "send", interface="vm1", burst=4, gap=0.01,
         frames=[{"dst": OUTSIDE, "src": A, "serial": 0, "count": 100000}],
     )
     try:
-        with h.taps("vm2") as t, Stream(h, t, B, rate=500, patience=0.5) as s:
+        with Pings(h) as pings, h.taps("vm2") as t, Stream(h, t, B, rate=500, patience=0.5) as s:
             s.wait_sent(100)
+            pings.await_replies(2)
             change()
             topology.wait_carrier(h.g, h.dev)
             came = t.count()
             wait_for("traffic resumes", lambda: t.count() >= came + 100, 60, 0.02)
+            pings.await_replies(3)
     finally:
         sender.stop(9)
     serials = t.serials("vm2")
     assert serials == sorted(set(serials)), "frames doubled or reordered"
     say(f"{s.sent} frames sent meanwhile, {len(serials)} came, traffic resumed")
-    vms.check_restored()
+    if same:
+        vms.check_same()
+    vms.check_flows()
 
 
 @pytest.fixture
 def vms(host):
-    return Vms(host)
+    usecs = re.search(r"rx-usecs:\s*(\d+)", host.out(f"ethtool -c {host.dev}"))[1]
+    yield Vms(host)
+    if host.g.alive and not host.g.failed:
+        host.out(f"ethtool -Q {host.dev} queue_mask 0xff --coalesce rx-usecs {usecs}")
 
 
 def test_down_up(host, vms):
@@ -148,7 +204,7 @@ def test_mtu(host, vms):
     h = host
     try:
         for mtu in (9216, 1500):
-            under_traffic(h, vms, lambda mtu=mtu: h.g.run(f"ip link set {h.dev} mtu {mtu}"))
+            under_traffic(h, vms, lambda mtu=mtu: h.g.run(f"ip link set {h.dev} mtu {mtu}"), same=mtu == 1500)
             assert h.g.out(f"cat /sys/class/net/{h.dev}/mtu") == str(mtu)
         r = h.g.run(f"ip link set {h.dev} mtu 9217", check=False)
         assert r.rc and "mtu greater than device maximum" in r.stderr
@@ -159,19 +215,18 @@ def test_mtu(host, vms):
 def test_ring_size(host, vms):
     """Ring sizes by ethtool -G, under traffic; what the NIC cannot do is refused and changes nothing."""
     h = host
-    shown = h.g.out(f"ethtool -g {h.dev}")
     try:
         for rx, tx in ((1024, 256), (128, 128)):
-            under_traffic(h, vms, lambda rx=rx, tx=tx: h.g.run(f"ethtool -G {h.dev} rx {rx} tx {tx}"))
+            under_traffic(h, vms, lambda rx=rx, tx=tx: h.g.run(f"ethtool -G {h.dev} rx {rx} tx {tx}"), same=False)
             now = h.g.out(f"ethtool -g {h.dev}").rpartition("Current")[2].split()
             assert now[now.index("RX:") + 1] == str(rx) and now[now.index("TX:") + 1] == str(tx)
         for bad in ("rx 1000", "rx 8", "tx 65536", "rx-mini 64"):
             with h.unchanged():
                 assert h.g.run(f"ethtool -G {h.dev} {bad}", check=False).rc, f"ethtool -G {bad} was accepted"
-        assert h.g.out(f"ethtool -g {h.dev}").rpartition("Current")[2].split() == now
     finally:
         h.g.run(f"ethtool -G {h.dev} rx 512 tx 512", check=False)
-    assert h.g.out(f"ethtool -g {h.dev}") == shown
+    topology.wait_carrier(h.g, h.dev)
+    vms.check_same()
 
 
 def carriers(h):
@@ -200,6 +255,7 @@ def test_link_loss(host, vms):
     assert h.counters()["resets"] == resets
 
 
+@pytest.mark.scenario("A29")
 def test_function_reset(host, vms):
     """A function level reset by sysfs, under traffic and while the NIC is down: all comes back."""
     h = host
@@ -217,7 +273,7 @@ def test_function_reset(host, vms):
     assert h.out(f"cat /sys/class/net/{h.dev}/operstate") == "down"
     h.up()
     topology.wait_carrier(h.g, "vm2")
-    assert vms.state() == vms.dump
+    vms.check_same()
     with h.taps("vm2", (h.dev, 5)) as t:
         h.send(B, range(20))
         h.send(D, range(100, 120))
@@ -225,6 +281,40 @@ def test_function_reset(host, vms):
     assert t.serials("vm2") == list(range(20)) and t.serials((h.dev, 5)) == list(range(100, 120))
 
 
+SUSPEND = """
+cd /sys/power
+echo 1 >/sys/module/suspend/parameters/pm_test_delay
+echo {level} >pm_test && echo {state} >state
+rc=$?
+echo none >pm_test
+exit $rc
+"""
+
+
+@pytest.mark.scenario("A29")
+def test_suspend(boot):
+    """Suspend and resume, under traffic: the devices alone, with what the PCI bus does, and with the CPUs."""
+    g = boot(name="suspend", smp=4, nics=[topology.HOST], sleeps=True)
+    topology.reserve(g, 0)
+    load(g)
+    h = Host(g)
+    vms = Vms(h)
+    assert "deep" in g.read("/sys/power/mem_sleep")
+    successes, downs = "/sys/power/suspend_stats/success", f"/sys/class/net/{h.dev}/carrier_down_count"
+
+    def change(level, state):
+        before = int(g.read(successes)), int(g.read(downs))
+        g.run("echo deep >/sys/power/mem_sleep; " + SUSPEND.format(level=level, state=state))
+        say(f"{level}: came back")
+        assert int(g.read(successes)) == before[0] + 1, "no suspend"
+        assert int(g.read(downs)) > before[1], "the NIC did not notice"
+
+    for level, state in (("devices", "freeze"), ("platform", "freeze"), ("processors", "mem")):
+        under_traffic(h, vms, lambda level=level, state=state: change(level, state))
+    clean(g)
+
+
+@pytest.mark.scenario("A29")
 def test_transmit_timeout(boot):
     """A transmit ring that the NIC stops serving: the watchdog's reset brings everything back."""
     # The register is written behind the driver's back.
@@ -240,6 +330,8 @@ def test_transmit_timeout(boot):
         hung = "vm1" if n else h.dev
         with g.allow(WATCHDOG), h.taps("vm2") as t, contextlib.ExitStack() as stack:
             stack.enter_context(Stream(h, t, B, rate=200, patience=0.5))
+            pings = stack.enter_context(Pings(h))
+            pings.await_replies(2)
             # Every pool: which one is queue n's is the backend's affair.
             old, new = tool(g, "mmio", bdf=bdf, offset=VFTE, clear=0xFF)
             say(f"transmit enable of the pools was {old:#x}, is {new:#x}")
@@ -254,6 +346,7 @@ def test_transmit_timeout(boot):
             topology.wait_carrier(g, h.dev)
             came = t.count()
             wait_for("traffic resumes", lambda: t.count() >= came + 50, 60, 0.02)
+            pings.await_replies(3)
         now = h.counters()
         say(f"queue {n}: {now['tx_timeouts'] - timeouts} timeouts, {now['resets'] - resets} resets")
         assert now["tx_timeouts"] > timeouts
@@ -261,5 +354,6 @@ def test_transmit_timeout(boot):
         assert old & 0xFF
         serials = t.serials("vm2")
         assert serials == sorted(set(serials))
-        vms.check_restored()
+        vms.check_same()
+        vms.check_flows()
     clean(g)
