@@ -5,8 +5,9 @@
 guesttool.py COMMAND JSON:
 
 recv   counts numbered frames at interfaces, in order, until SIGTERM
+hold   lets numbered frames of a receive queue wait in a socket until SIGTERM
 send   sends numbered frames out of interfaces
-write  writes texts into files, an errno for each
+write  writes texts into files, an errno and the moment for each
 link   rtnetlink requests about ports, an errno and the reason for each
 mmio   reads or writes one 32-bit register of a PCI function
 serve  hashes or generates TCP streams (see transfer)
@@ -178,6 +179,24 @@ def cmd_recv(taps, out, progress, queues=()):
         f.write(text)
 
 
+def cmd_hold(interface, queue, frames):
+    """Says "held" when so many are in the socket; at the end their [serial, unchanged]."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    netns, name = split(interface)
+    enter_netns(netns)
+    sock = open_tap(name, queue)
+    print("ready", flush=True)
+    came, end = 0, time.monotonic() + 300
+    while came < frames and time.monotonic() < end:
+        time.sleep(0.01)
+        came += struct.unpack("II", sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[0]
+    print("held", flush=True)
+    signal.sigwait([signal.SIGTERM])
+    parsed = [wire.parse(sock.recv(9300)) for _ in range(came)]
+    sock.close()
+    print(json.dumps([[f.serial, f.ok] for f in parsed]))
+
+
 def cmd_send(interface, frames, burst=32, gap=0.001):
     """frames: arguments of wire.eth(), with "count": that many serials from "serial" on."""
     netns, name = split(interface)
@@ -209,12 +228,13 @@ def write_file(path, text):
 
 
 def cmd_write(items, after=None):
-    """[[path, text], ...] to [[errno, text of the file "after"], ...]."""
+    """[[path, text], ...] to [[errno, text of the file "after", when it began], ...]."""
     results = []
     for path, text in items:
+        began = time.monotonic()
         number = write_file(path, text)
         said = open(after).read().strip() if after else ""
-        results.append([number, said])
+        results.append([number, said, began])
     print(json.dumps(results))
 
 
@@ -603,7 +623,7 @@ def uevents(data):
 
 
 def cmd_watch(paths):
-    """A line for each event, until SIGTERM: ["poll", path, text], ["uevent",
+    """A line for each event, until SIGTERM: ["poll", path, text, when], ["uevent",
     action, devpath, {VMQ_...: text}], ["link", port, [queue, reason]]."""
     poll, sources = select.poll(), {}
     for protocol, kind, parse in ((15, "uevent", uevents), (0, "link", link_events)):
@@ -618,9 +638,10 @@ def cmd_watch(paths):
         poll.register(fd, select.POLLPRI)
     print("ready", flush=True)
     while True:
-        for fd, _ in poll.poll():
+        ready, now = poll.poll(), time.monotonic()
+        for fd, _ in ready:
             if fd in files:
-                print(json.dumps(["poll", files[fd], os.pread(fd, 4096, 0).decode().strip()]), flush=True)
+                print(json.dumps(["poll", files[fd], os.pread(fd, 4096, 0).decode().strip(), now]), flush=True)
                 continue
             sock, kind, parse = sources[fd]
             for event in parse(sock.recv(65536)):

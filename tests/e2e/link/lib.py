@@ -148,6 +148,39 @@ class Taps:
         return [f.serial for f in self.at(tap)]
 
 
+class Watch:
+    """Announcements, by guesttool.py watch; a context manager."""
+
+    def __init__(self, h, *paths):
+        self.h, self.paths = h, paths
+
+    def __enter__(self):
+        self.job = spawn_tool(self.h.g, "watch", paths=self.paths)
+        wait_for("the watch is set", lambda: "ready" in self.job.stdout or self.job.poll() is not None, 60, 0.02)
+        assert self.job.poll() is None, f"watch: {self.job.stderr}"
+        return self
+
+    def __exit__(self, kind, *_):
+        self.job.stop(timeout=60)
+        assert kind or not self.job.stderr, f"watch: {self.job.stderr}"
+
+    def events(self, kind):
+        """What came, of one kind: [[...], ...]. The last line may be incomplete."""
+        lines = self.job.stdout.rpartition("\n")[0].splitlines()[1:]
+        return [event[1:] for event in map(json.loads, lines) if event[0] == kind]
+
+    def texts(self, path):
+        """What the file said each time that poll returned."""
+        return [text for p, text, _ in self.events("poll") if p == path]
+
+    def when(self, path, text):
+        """The guest's clock when poll returned and the file first said that."""
+        return next(when for p, said, when in self.events("poll") if (p, said) == (path, text))
+
+    def wait_text(self, path, text):
+        wait_for(f"poll says that {path} is {text!r}", lambda: self.texts(path)[-1:] == [text], 10, 0.02)
+
+
 def describe_stream(sent, got):
     """None when got is sent, once each and in order; else what is wrong."""
     if got == sent:
@@ -291,7 +324,7 @@ class Host:
     def write(self, items):
         """[[path, text], ...] to [(errno name, last_error), ...]."""
         answer = tool(self.g, "write", items=items, after=f"{self.vmq}/last_error")
-        return [(errno_name(number), text) for number, text in answer]
+        return [(errno_name(number), text) for number, text, _ in answer]
 
     def put(self, path, text):
         """One write; its errno's name, "" when it was accepted."""

@@ -1,42 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Changes are announced: poll(2) on the files, uevents, rtnetlink."""
 
-import json
-
 import pytest
 
-from tests.e2e.link.lib import Host, Stream, describe_stream, say, spawn_tool, vm_mac, wait_for
+from tests.e2e.link.lib import Host, Stream, Watch, describe_stream, say, vm_mac, wait_for
 
 A, B = vm_mac(1), vm_mac(2)
-
-
-class Watch:
-    """Announcements, by guesttool.py watch; a context manager."""
-
-    def __init__(self, h, *paths):
-        self.h, self.paths = h, paths
-
-    def __enter__(self):
-        self.job = spawn_tool(self.h.g, "watch", paths=self.paths)
-        wait_for("the watch is set", lambda: "ready" in self.job.stdout or self.job.poll() is not None, 60, 0.02)
-        assert self.job.poll() is None, f"watch: {self.job.stderr}"
-        return self
-
-    def __exit__(self, kind, *_):
-        self.job.stop(timeout=60)
-        assert kind or not self.job.stderr, f"watch: {self.job.stderr}"
-
-    def events(self, kind):
-        """What came, of one kind: [[...], ...]. The last line may be incomplete."""
-        lines = self.job.stdout.rpartition("\n")[0].splitlines()[1:]
-        return [event[1:] for event in map(json.loads, lines) if event[0] == kind]
-
-    def texts(self, path):
-        """What the file said each time that poll returned."""
-        return [text for p, text in self.events("poll") if p == path]
-
-    def wait_text(self, path, text):
-        wait_for(f"poll says that {path} is {text!r}", lambda: self.texts(path)[-1:] == [text], 10, 0.02)
 
 
 def queue_uevents(watch):

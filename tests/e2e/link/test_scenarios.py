@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Acceptance scenarios of queues, filters and ports, seen from outside."""
 
+import json
+
 import pytest
 
 from tests.e2e.link.lib import (
@@ -9,10 +11,12 @@ from tests.e2e.link.lib import (
     POOLS,
     VM_QUEUES,
     Host,
+    Watch,
     delta,
     describe_stream,
     load,
     say,
+    spawn_tool,
     tool,
     vm_mac,
     wait_for,
@@ -362,6 +366,150 @@ def test_free_in_use(host):
             error, said = h.write([[h.rxq(n, "state"), "free"]])[0]
             say(f"{h.state(n)}: {error}, {said}")
             assert error == "EBUSY" and said.startswith(f"queue {n} still has 1 filters")
+
+
+# Between a request to free and the news that DMA has stopped, seconds. A millisecond or two,
+# and the host may take an emulated CPU away for longer than that.
+FREEING_MAX = 0.25
+HELD = 64
+
+
+@pytest.mark.scenario("A17")
+def test_freed_while_frames_are_held(host):
+    """A freed queue whose frames a reader holds says so at once, gets no frame any more, and is nobody's until he is done."""
+    h, n = host, 1
+    state = h.rxq(n, "state")
+    running_queue(h, n, A)
+    reader = spawn_tool(h.g, "hold", interface=h.dev, queue=n, frames=HELD)
+    try:
+        wait_for("the reader is there", lambda: "ready" in reader.stdout, 60, 0.02)
+        h.send(A, range(HELD))
+        wait_for("he holds the frames", lambda: "held" in reader.stdout, 60, 0.02)
+        h.must([h.rxq(n, "filter_del"), A])
+        assert h.state(n) == "paused"
+        with Watch(h, state) as watch:
+            ((number, said, began),) = tool(h.g, "write", items=[[state, "free"]], after=f"{h.vmq}/last_error")
+            assert not number, said
+            watch.wait_text(state, "freeing")
+            took = watch.when(state, "freeing") - began
+            say(f"freeing is announced after {took * 1000:.1f} ms")
+            assert took < FREEING_MAX
+            check_no_more_frames(h, n)
+            # It is not to be had, and another one is.
+            error, said = h.write([[state, "allocate"]])[0]
+            assert error == "EBUSY" and said.startswith(f"queue {n} is freeing already")
+            assert h.put(state, "free") == "EINVAL" and h.put(h.rxq(n, "filter_add"), A) == "EINVAL"
+            assert h.read(f"{h.vmq}/queues_free") == str(len(VM_QUEUES) - 1)
+            h.must([f"{h.vmq}/allocate", "another"])
+            assert h.read(f"{h.vmq}/allocate") == str(n + 1)
+            assert watch.texts(state)[-1] == h.state(n) == "freeing"
+            reader.stop()
+            watch.wait_text(state, "undefined")
+    finally:
+        reader.stop(9)
+    # Nobody wrote into what he held.
+    assert json.loads(reader.stdout.splitlines()[-1]) == [[serial, True] for serial in range(HELD)]
+    assert h.read(f"{h.vmq}/queues_free") == str(len(VM_QUEUES) - 1)
+    running_queue(h, n, A)
+    with h.taps((h.dev, n)) as t:
+        h.send(A, range(50))
+        t.wait(50)
+    assert t.serials((h.dev, n)) == list(range(50))
+
+
+def check_no_more_frames(h, n):
+    """Frames to what was the queue's address come by queue 0, and its ring gets none."""
+    before = h.counters()
+    with h.taps((h.dev, n), (h.dev, 0)) as t:
+        h.send(A, range(1000, 1200))
+        t.wait(200)
+    moved = delta(before, h.counters())
+    assert t.serials((h.dev, 0)) == list(range(1000, 1200)) and t.serials((h.dev, n)) == []
+    assert moved["rx_queue_0_nic_packets"] == 200 and not [k for k in moved if k.startswith(f"rx_queue_{n}_")]
+
+
+@pytest.mark.scenario("A33")
+def test_shown_is_in_effect(host):
+    """At the speed that the link has, the queues that are shown as running get their VMs' frames, and no others do."""
+    h = host
+    speed = h.g.out(f"ethtool {h.dev} | grep Speed")
+    say(f"{speed}, {h.read(f'/sys/class/net/{h.dev}/speed')}")
+    macs = dict(zip(VM_QUEUES, map(vm_mac, VM_QUEUES), strict=True))
+    running_queue(h, 1, macs[1])
+    h.must([h.rxq(2, "state"), "allocate"], [h.rxq(2, "filter_add"), macs[2]])
+    running_queue(h, 3)
+    h.must([h.rxq(4, "state"), "allocate"])
+    h.port("vm1", macs[5])
+    assert h.port_queue("vm1") == 5
+    shown = {n: h.state(n) for n in range(POOLS)}
+    assert list(shown.values()) == ["running", "running", "set", "paused", "allocated", "running", "undefined", "undefined"]
+    before = h.counters()
+    with h.taps("vm1", h.dev) as t:
+        for n, mac in macs.items():
+            h.send(mac, range(n * 1000, n * 1000 + 30))
+        t.wait(30 * len(macs))
+    moved = {k: v for k, v in delta(before, h.counters()).items() if k.endswith("_nic_packets")}
+    say(f"shown: {' '.join(shown.values())}; came: {moved}")
+    running = [n for n in VM_QUEUES if shown[n] == "running"]
+    wanted = {0: 30 * (len(VM_QUEUES) - len(running)), **dict.fromkeys(running, 30)}
+    assert moved == {f"rx_queue_{n}_nic_packets": frames for n, frames in wanted.items()}
+    assert t.serials("vm1") == list(range(5000, 5030)) and len(t.at(h.dev)) == 30 * (len(VM_QUEUES) - 1)
+    # What a queue's files say of the interrupt is what the kernel has.
+    for n in VM_QUEUES:
+        q = h.queue(n)
+        there = h.read(f"/proc/irq/{q['irq']}/effective_affinity_list")
+        rings = shown[n] in ("running", "paused")
+        assert q["cpu_effective"] == (there if rings else "none"), f"queue {n} is {shown[n]}"
+
+
+def take_all_queues(h):
+    h.must(*[[f"{h.vmq}/allocate", f"guest-{n}"] for n in VM_QUEUES])
+
+
+def take_all_slots(h):
+    running_queue(h, 1, *[f"52:54:00:01:00:{n:02x}" for n in range(int(h.read(f"{h.vmq}/mac_filters_free")))])
+
+
+def take_address(h):
+    running_queue(h, 1, f"{A} vlan 9")
+
+
+# Why there is none, who makes it so, and what ends it.
+REASONS = {
+    "no free queue": (take_all_queues, lambda h: [h.rxq(7, "state"), "free"]),
+    "filter slots full": (take_all_slots, lambda h: [h.rxq(1, "filter_del"), "52:54:00:01:00:00"]),
+    "filter not exact": (take_address, lambda h: [h.rxq(1, "filter_del"), f"{A} vlan 9"]),
+}
+
+
+@pytest.mark.scenario("A33")
+@pytest.mark.parametrize("reason", REASONS)
+def test_reason(host, reason):
+    """A port without a queue says why, works all the same, and has a queue and no reason when that is over."""
+    h = host
+    take, give = REASONS[reason]
+    take(h)
+    h.port("vm1", A)
+    files = [f"/sys/class/net/vm1/vmq/{name}" for name in ("queue", "reason")]
+    assert [h.read(f) for f in files] == ["none", reason]
+    before = queue_counts(h)
+    with h.taps("vm1") as t:
+        h.send(A, range(30))
+        t.wait(30)
+    assert t.serials("vm1") == list(range(30))
+    by_switch = h.port_counters("vm1")
+    assert (by_switch["rx_switch_packets"], by_switch["rx_queue_packets"]) == (30, 0)
+    say(f"{reason}: frames came by {delta(before, queue_counts(h))}")
+    with Watch(h, *files) as watch:
+        h.must(give(h))
+        watch.wait_text(files[1], "")
+    n = h.port_queue("vm1")
+    assert n and h.queue(n)["port"] == "vm1" and h.state(n) == "running"
+    with h.taps("vm1") as t:
+        h.send(A, range(30, 60))
+        t.wait(30)
+    assert t.serials("vm1") == list(range(30, 60))
+    assert h.port_counters("vm1")["rx_queue_packets"] == 30
 
 
 @pytest.mark.scenario("A44")
