@@ -163,6 +163,7 @@ struct vmq_queue_tx_stats {
  * @check: compare every frame with the filters; READ_ONCE() in the data path
  * @sole: the only filter of a queue that is not compared, whose hits are the
  *	queue's frames; RCU, written under vmq_dev.lock
+ * @restore: what comes back of it when VMQ is on again; core's alone
  * @nr_filters: filters on this queue
  * @cpu: wanted CPU
  * @vm_name: user's name of the VM
@@ -187,6 +188,7 @@ struct vmq_queue {
 	bool cpu_auto;
 	bool exact;
 	bool check;
+	u8 restore;
 	u16 nr_filters;
 	unsigned int cpu;
 	char vm_name[VMQ_NAME_LEN];
@@ -226,6 +228,7 @@ struct vmq_queue {
  * @nr_any_filters: filters for any VLAN, so that without any a frame costs one
  *	lookup; READ_ONCE() in the data path
  * @freeing: looks whether the readers of freed queues gave their frames back
+ * @enabled: queues can be used; written under rtnl and @lock
  * @last_queue: id that the last write to vmq/allocate got, or 0
  * @text_lock: protects @last_error and the names of the queues; a leaf lock
  * @last_error: text and errno of the latest refusal
@@ -252,6 +255,7 @@ struct vmq_dev {
 	u16 vlan_slots_free;
 	u16 nr_default_filters;
 	u16 nr_any_filters;
+	bool enabled;
 	u16 last_queue;
 	struct delayed_work freeing;
 

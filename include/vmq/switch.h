@@ -37,6 +37,8 @@ enum vmq_freed {
  *	queue lock held: deliver with netif_rx(), never transmit. RCU read side.
  * @tx_wake: room in the default queue's transmit ring again. Softirq, RCU read
  *	side.
+ * @enabled: queues can be used from now on, or cannot: then all of the vswitch
+ *	have to be given back before it returns. rtnl held, may sleep.
  * @freed: something came back. The device's lock is held: look at the device
  *	later, from elsewhere. RCU read side.
  */
@@ -45,6 +47,7 @@ struct vmq_switch_ops {
 			struct list_head *batch);
 	bool (*uplink_xmit)(struct vmq_switch *sw, struct sk_buff *skb);
 	void (*tx_wake)(struct vmq_switch *sw);
+	void (*enabled)(struct vmq_switch *sw, bool on);
 	void (*freed)(struct vmq_switch *sw, enum vmq_freed what);
 };
 
@@ -127,6 +130,16 @@ void vmq_switch_detach(struct vmq_dev *dev, struct vmq_switch *sw);
  * Return: false for a NIC that has, or can use, its default queue alone.
  */
 bool vmq_dev_has_vmq(const struct vmq_dev *dev);
+
+/**
+ * vmq_dev_is_enabled - has the administrator left VMQ on?
+ * @dev: the device
+ *
+ * Context: any; stays true under rtnl.
+ *
+ * Return: false while no queue can be allocated because it is off.
+ */
+bool vmq_dev_is_enabled(const struct vmq_dev *dev);
 
 /**
  * vmq_queue_available - is there a queue that could be allocated?

@@ -105,6 +105,21 @@ static void fake_switch_tx_wake(struct vmq_switch *sw)
 	container_of(sw, struct fake_nic, sw)->switch_wakes++;
 }
 
+/* As the vswitch does it; the tests allocate again by themselves. */
+static void fake_switch_enabled(struct vmq_switch *sw, bool on)
+{
+	struct fake_nic *f = container_of(sw, struct fake_nic, sw);
+	struct vmq_queue *q;
+	u16 id;
+
+	for (id = 1; id < f->caps.pools && !on; id++) {
+		q = &f->dev.queues[id];
+		if (q->owner == VSWITCH && q->state != VMQ_QUEUE_UNDEFINED &&
+		    q->state < VMQ_QUEUE_STOPPING)
+			vmq_queue_release(&f->dev, id);
+	}
+}
+
 static void fake_switch_freed(struct vmq_switch *sw, enum vmq_freed what)
 {
 	container_of(sw, struct fake_nic, sw)->freed[what]++;
@@ -114,6 +129,7 @@ static const struct vmq_switch_ops fake_switch_ops = {
 	.receive	= fake_switch_receive,
 	.uplink_xmit	= fake_switch_uplink_xmit,
 	.tx_wake	= fake_switch_tx_wake,
+	.enabled	= fake_switch_enabled,
 	.freed		= fake_switch_freed,
 };
 
@@ -803,6 +819,18 @@ int fake_del(struct fake_nic *f, enum vmq_owner owner, u32 fid)
 	fake_lock(f, &extack);
 	ret = vmq_filter_del_locked(&f->dev, fid, owner, &extack);
 	return fake_unlock(f, &extack, ret);
+}
+
+int fake_enable(struct fake_nic *f, bool on)
+{
+	struct netlink_ext_ack extack = {};
+	int ret;
+
+	rtnl_lock();
+	ret = vmq_dev_enable(&f->dev, on, &extack);
+	rtnl_unlock();
+	strscpy(f->why, extack._msg ?: "");
+	return ret;
 }
 
 int fake_vlan_mode(struct fake_nic *f, enum vmq_vlan_mode mode)

@@ -139,6 +139,7 @@ void fake_release(struct fake_nic *f, u16 id);
 int fake_add(struct fake_nic *f, enum vmq_owner owner, u16 id, u8 addr,
 	     u16 vlan);
 int fake_del(struct fake_nic *f, enum vmq_owner owner, u32 fid);
+int fake_enable(struct fake_nic *f, bool on);
 int fake_vlan_mode(struct fake_nic *f, enum vmq_vlan_mode mode);
 int fake_move(struct fake_nic *f, const u32 *fids, unsigned int n, u16 to);
 void fake_consume(struct fake_nic *f, u16 id);

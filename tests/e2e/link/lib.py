@@ -447,6 +447,10 @@ for n in /run/netns/*; do
     done < <(ip -n $n -o link show type vmq)
     [ $n = peer ] || ip netns del $n
 done
+for f in /sys/class/net/*/vmq/enabled; do
+    read -r on <$f
+    [ $on = 1 ] || echo 1 >$f 2>/dev/null
+done
 for q in /sys/class/net/*/queues/rx-*/vmq; do
     mapfile -t filters <$q/filters
     for f in "${filters[@]}"; do
@@ -456,9 +460,12 @@ for q in /sys/class/net/*/queues/rx-*/vmq; do
     read -r state <$q/state
     case $state in allocated|paused) echo free >$q/state;; esac
 done
-for f in /sys/class/net/*/vmq/vlan_filtering; do
-    read -r mode <$f
-    [ $mode = auto ] || echo auto >$f
+for d in /sys/class/net/*/vmq; do
+    [ -e $d/enabled ] || continue
+    read -r mode <$d/vlan_filtering
+    [ $mode = auto ] || echo auto >$d/vlan_filtering
+    read -r mode <$d/count_hits
+    [ $mode = 0 ] || echo 0 >$d/count_hits
 done
 for i in {1..100}; do
     used=

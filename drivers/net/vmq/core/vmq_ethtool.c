@@ -93,44 +93,49 @@ static int vmq_ethtool_location(struct vmq_dev *dev, u32 location)
 	return location;
 }
 
-/* A rule by queue number is a whole VM queue in one command. */
-static int vmq_ethtool_make_queue(struct vmq_queue *q)
+static int vmq_ethtool_allocate(struct vmq_queue *q)
 {
 	char name[VMQ_NAME_LEN];
-	int err;
 
 	scnprintf(name, sizeof(name), "queue-%u", q->id);
-	err = vmq_queue_allocate_locked(q, VMQ_OWNER_ADMIN, name, NULL);
-	if (err)
-		return err;
-	err = vmq_queue_commit_locked(q, VMQ_OWNER_ADMIN, NULL);
-	if (err)
-		vmq_queue_free_locked(q, VMQ_OWNER_ADMIN, NULL);
-	return err;
+	return vmq_queue_allocate_locked(q, VMQ_OWNER_ADMIN, name, NULL);
 }
 
+/*
+ * A rule by queue number is a whole VM queue in one command. The rings come
+ * last: a rule that is refused has asked for no interrupt.
+ */
 static int vmq_ethtool_insert(struct vmq_dev *dev,
 			      struct ethtool_rx_flow_spec *fs,
 			      const struct vmq_match *m, u32 location)
 {
 	struct vmq_queue *q = &dev->queues[fs->ring_cookie];
-	bool made = false;
-	int ret;
+	bool make = q->id && q->state == VMQ_QUEUE_UNDEFINED;
+	int fid, err = 0;
 
-	if (q->id && q->state == VMQ_QUEUE_UNDEFINED) {
-		ret = vmq_ethtool_make_queue(q);
-		if (ret)
-			return ret;
-		made = true;
-	}
-	ret = vmq_filter_add_locked(dev, q->id, m, VMQ_OWNER_ADMIN, location,
+	if (make)
+		err = vmq_ethtool_allocate(q);
+	if (err)
+		return err;
+	fid = vmq_filter_add_locked(dev, q->id, m, VMQ_OWNER_ADMIN, location,
 				    NULL);
-	if (ret < 0 && made)
-		vmq_queue_free_locked(q, VMQ_OWNER_ADMIN, NULL);
-	if (ret < 0)
-		return ret;
-	fs->location = ret;
+	if (fid < 0) {
+		err = fid;
+		goto free_queue;
+	}
+	if (make)
+		err = vmq_queue_commit_locked(q, VMQ_OWNER_ADMIN, NULL);
+	if (err)
+		goto del_filter;
+	fs->location = fid;
 	return 0;
+
+del_filter:
+	vmq_filter_del_locked(dev, fid, VMQ_OWNER_ADMIN, NULL);
+free_queue:
+	if (make)
+		vmq_queue_free_locked(q, VMQ_OWNER_ADMIN, NULL);
+	return err;
 }
 
 static int vmq_ethtool_check_queue(struct vmq_dev *dev, u64 queue)

@@ -421,6 +421,42 @@ void vmq_filter_park_locked(struct vmq_queue *q)
 		vmq_filter_transfer_marked(q, &dev->queues[0], n);
 }
 
+/* Park them, and remember where they were. */
+void vmq_filter_leave_home_locked(struct vmq_queue *q)
+{
+	struct vmq_filter *f;
+
+	list_for_each_entry(f, &q->dev->filter_list, list)
+		if (f->queue == q->id)
+			f->home = q->id;
+	vmq_filter_park_locked(q);
+}
+
+/* All of them, or none: then queue 0 keeps them for good. */
+void vmq_filter_come_home_locked(struct vmq_queue *q)
+{
+	struct vmq_dev *dev = q->dev;
+	struct vmq_filter *f;
+	unsigned int n = 0;
+
+	list_for_each_entry(f, &dev->filter_list, list) {
+		if (f->home != q->id)
+			continue;
+		f->home = 0;
+		vmq_filter_mark(f, q->id);
+		n++;
+	}
+	if (!n)
+		return;
+	if (vmq_route_plan(dev, NULL))
+		goto forget_change;
+	vmq_filter_transfer_marked(&dev->queues[0], q, n);
+	return;
+
+forget_change:
+	vmq_filter_forget_change(dev);
+}
+
 int vmq_filter_check(struct vmq_dev *dev, const struct vmq_match *m,
 		     struct netlink_ext_ack *extack)
 {

@@ -59,6 +59,7 @@ int vmq_dev_init(struct vmq_dev *dev, struct net_device *uplink,
 	for (i = 0; i < caps->pools; i++)
 		vmq_queue_init(dev, i);
 	vmq_queue_init_default(&dev->queues[0]);
+	dev->enabled = vmq_dev_has_vmq(dev);
 	uplink->sysfs_groups[0] = &vmq_dev_group;
 	uplink->sysfs_rx_queue_group = &vmq_queue_group;
 	return 0;
@@ -75,6 +76,8 @@ void vmq_dev_fini(struct vmq_dev *dev)
 {
 	cancel_delayed_work_sync(&dev->freeing);
 	mutex_lock(&dev->lock);
+	/* Nothing comes back any more. */
+	dev->enabled = false;
 	vmq_queue_finish_freeing(dev);
 	mutex_unlock(&dev->lock);
 	vmq_route_fini(dev);
@@ -155,6 +158,12 @@ bool vmq_dev_has_vmq(const struct vmq_dev *dev)
 	return dev->caps->pools > 1;
 }
 EXPORT_SYMBOL_GPL(vmq_dev_has_vmq);
+
+bool vmq_dev_is_enabled(const struct vmq_dev *dev)
+{
+	return READ_ONCE(dev->enabled);
+}
+EXPORT_SYMBOL_GPL(vmq_dev_is_enabled);
 
 struct net_device *vmq_dev_uplink(const struct vmq_dev *dev)
 {

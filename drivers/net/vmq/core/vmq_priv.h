@@ -21,6 +21,13 @@ enum vmq_queue_event {
 	VMQ_EVENT_RETURNED,		/* no reader holds a frame any more */
 };
 
+/* What comes back of a queue of the administrator's when VMQ is on again. */
+enum vmq_restore {
+	VMQ_RESTORE_NONE,
+	VMQ_RESTORE_ALLOCATED,
+	VMQ_RESTORE_COMMITTED,
+};
+
 /* What a filter does in the change that is under way. */
 enum vmq_change {
 	VMQ_CHANGE_NONE,
@@ -37,6 +44,7 @@ struct vmq_filter {
 	u32 id;
 	u16 queue;		/* changes while the queue it goes to is held */
 	u16 to;			/* where it goes; the same when nothing changes */
+	u16 home;		/* queue it comes back to when VMQ is on, or 0 */
 	u8 change;		/* enum vmq_change */
 	u8 owner;
 	atomic64_t hits;	/* two NAPIs count while a filter moves */
@@ -124,6 +132,7 @@ int vmq_queue_commit_locked(struct vmq_queue *q, enum vmq_owner owner,
 			    struct netlink_ext_ack *extack);
 int vmq_queue_free_locked(struct vmq_queue *q, enum vmq_owner owner,
 			  struct netlink_ext_ack *extack);
+void vmq_queue_end_locked(struct vmq_queue *q);
 int vmq_queue_event(struct vmq_queue *q, enum vmq_queue_event event);
 void vmq_queue_renamed(struct vmq_queue *q, const char *file);
 int vmq_queue_up(struct vmq_queue *q);
@@ -131,6 +140,11 @@ void vmq_queue_down(struct vmq_queue *q);
 void vmq_queue_run_dry(struct vmq_queue *q);
 void vmq_queue_freeing_work(struct work_struct *work);
 void vmq_queue_finish_freeing(struct vmq_dev *dev);
+
+/* vmq_enable.c: rtnl held, and for the first vmq_dev.lock */
+void vmq_enable_restore_locked(struct vmq_queue *q);
+int vmq_dev_enable(struct vmq_dev *dev, bool on,
+		   struct netlink_ext_ack *extack);
 
 /* vmq_rx.c: vmq_dev.lock held */
 void vmq_switch_tell(struct vmq_dev *dev, enum vmq_freed what);
@@ -151,10 +165,13 @@ int vmq_filter_add_locked(struct vmq_dev *dev, u16 id,
 int vmq_filter_del_locked(struct vmq_dev *dev, u32 fid, enum vmq_owner owner,
 			  struct netlink_ext_ack *extack);
 void vmq_filter_park_locked(struct vmq_queue *q);
+void vmq_filter_leave_home_locked(struct vmq_queue *q);
+void vmq_filter_come_home_locked(struct vmq_queue *q);
 
 /* vmq_sysfs_dev.c, vmq_sysfs_queue.c */
 extern const struct attribute_group vmq_dev_group;
 extern const struct attribute_group vmq_queue_group;
+int vmq_sysfs_enter(struct vmq_dev *dev);
 int vmq_sysfs_begin_store(struct vmq_dev *dev);
 void vmq_sysfs_end_store(struct vmq_dev *dev);
 

@@ -100,13 +100,17 @@ void vmq_queue_run_dry(struct vmq_queue *q)
 			    q->id);
 }
 
-/* The one place that says what a NIC with the default queue alone cannot do. */
+/* The one place that says why there is the default queue alone. */
 int vmq_queue_check_vmq(struct vmq_dev *dev, struct netlink_ext_ack *extack)
 {
-	if (vmq_dev_has_vmq(dev))
-		return 0;
-	return vmq_refuse(dev, extack, -EOPNOTSUPP, "VMQ is not available: %s",
-			  dev->caps->no_vmq);
+	if (!vmq_dev_has_vmq(dev))
+		return vmq_refuse(dev, extack, -EOPNOTSUPP,
+				  "VMQ is not available: %s",
+				  dev->caps->no_vmq);
+	if (!dev->enabled)
+		return vmq_refuse(dev, extack, -EOPNOTSUPP,
+				  "VMQ is disabled, write 1 to vmq/enabled");
+	return 0;
 }
 
 static struct vmq_queue *vmq_queue_first_undefined(struct vmq_dev *dev)
@@ -137,6 +141,9 @@ int vmq_queue_allocate_locked(struct vmq_queue *q, enum vmq_owner owner,
 	if (!q->id)
 		return vmq_refuse(q->dev, extack, -EPERM,
 				  "queue 0 is the default queue, it cannot be allocated");
+	err = vmq_queue_check_vmq(q->dev, extack);
+	if (err)
+		return err;
 	if (q->state != VMQ_QUEUE_UNDEFINED)
 		return vmq_refuse(q->dev, extack, -EBUSY,
 				  "queue %u is %s already", q->id,
@@ -254,7 +261,10 @@ static void vmq_queue_returned(struct vmq_queue *q)
 		q->dev->ops->queue_free(q->dev, q->id);
 	q->rings = false;
 	vmq_queue_event(q, VMQ_EVENT_RETURNED);
-	vmq_switch_tell(q->dev, VMQ_FREED_QUEUE);
+	if (q->dev->enabled)
+		vmq_enable_restore_locked(q);
+	if (q->state == VMQ_QUEUE_UNDEFINED)
+		vmq_switch_tell(q->dev, VMQ_FREED_QUEUE);
 }
 
 static bool vmq_queue_try_return(struct vmq_queue *q)
@@ -299,6 +309,13 @@ int vmq_queue_free_locked(struct vmq_queue *q, enum vmq_owner owner,
 }
 EXPORT_SYMBOL_IF_KUNIT(vmq_queue_free_locked);
 
+/* A queue without filters ends, whoever has it. */
+void vmq_queue_end_locked(struct vmq_queue *q)
+{
+	if (!WARN_ON_ONCE(vmq_queue_event(q, VMQ_EVENT_FREE)))
+		vmq_queue_stop_and_return(q);
+}
+
 /* Looks every 10 ms whether the readers of freed queues are done. */
 void vmq_queue_freeing_work(struct work_struct *work)
 {
@@ -338,7 +355,7 @@ bool vmq_queue_available(struct vmq_dev *dev)
 
 	ASSERT_RTNL();
 	mutex_lock(&dev->lock);
-	available = vmq_queue_first_undefined(dev);
+	available = dev->enabled && vmq_queue_first_undefined(dev);
 	mutex_unlock(&dev->lock);
 	return available;
 }
@@ -383,8 +400,7 @@ void vmq_queue_release(struct vmq_dev *dev, u16 id)
 	vmq_queue_set_consumer(dev, id, NULL);
 
 	mutex_lock(&dev->lock);
-	if (!WARN_ON_ONCE(vmq_queue_event(q, VMQ_EVENT_FREE)))
-		vmq_queue_stop_and_return(q);
+	vmq_queue_end_locked(q);
 	mutex_unlock(&dev->lock);
 }
 EXPORT_SYMBOL_GPL(vmq_queue_release);

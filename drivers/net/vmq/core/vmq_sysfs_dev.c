@@ -7,11 +7,10 @@
 #include "vmq_priv.h"
 
 /*
- * Enter a store: rtnl, the uplink still there, the writer the uplink's owner,
- * the device's mutex. Unregistering waits for stores with rtnl held, so rtnl
- * may only be tried.
+ * rtnl, the uplink still there, the writer the uplink's owner. Unregistering
+ * waits for stores with rtnl held, so rtnl may only be tried.
  */
-int vmq_sysfs_begin_store(struct vmq_dev *dev)
+int vmq_sysfs_enter(struct vmq_dev *dev)
 {
 	struct net_device *uplink = dev->uplink;
 	int err;
@@ -26,11 +25,20 @@ int vmq_sysfs_begin_store(struct vmq_dev *dev)
 				 "CAP_NET_ADMIN over the uplink's network namespace is needed");
 		goto unlock_rtnl;
 	}
-	mutex_lock(&dev->lock);
 	return 0;
 
 unlock_rtnl:
 	rtnl_unlock();
+	return err;
+}
+
+/* The same with the device's mutex. */
+int vmq_sysfs_begin_store(struct vmq_dev *dev)
+{
+	int err = vmq_sysfs_enter(dev);
+
+	if (!err)
+		mutex_lock(&dev->lock);
 	return err;
 }
 
@@ -43,6 +51,13 @@ void vmq_sysfs_end_store(struct vmq_dev *dev)
 static struct vmq_dev *vmq_dev_from_device(struct device *d)
 {
 	return vmq_dev_from_netdev(to_net_dev(d));
+}
+
+/* With VMQ off there is nothing that could be used. */
+static ssize_t vmq_dev_emit(const struct vmq_dev *dev, char *buf,
+			    unsigned int number)
+{
+	return sysfs_emit(buf, "%u\n", READ_ONCE(dev->enabled) ? number : 0);
 }
 
 /* A snapshot: shows take no lock. */
@@ -88,49 +103,82 @@ static DEVICE_ATTR_RO(hw_vlan_filters);
 static ssize_t queues_max_show(struct device *d, struct device_attribute *attr,
 			       char *buf)
 {
-	return sysfs_emit(buf, "%u\n", vmq_dev_from_device(d)->caps->pools - 1);
+	struct vmq_dev *dev = vmq_dev_from_device(d);
+
+	return vmq_dev_emit(dev, buf, dev->caps->pools - 1);
 }
 static DEVICE_ATTR_RO(queues_max);
 
 static ssize_t queues_free_show(struct device *d, struct device_attribute *attr,
 				char *buf)
 {
-	return sysfs_emit(buf, "%u\n",
-			  vmq_dev_count_free(vmq_dev_from_device(d)));
+	struct vmq_dev *dev = vmq_dev_from_device(d);
+
+	return vmq_dev_emit(dev, buf, vmq_dev_count_free(dev));
 }
 static DEVICE_ATTR_RO(queues_free);
 
 static ssize_t mac_filters_max_show(struct device *d,
 				    struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%u\n",
-			  vmq_dev_count_slots(vmq_dev_from_device(d)));
+	struct vmq_dev *dev = vmq_dev_from_device(d);
+
+	return vmq_dev_emit(dev, buf, vmq_dev_count_slots(dev));
 }
 static DEVICE_ATTR_RO(mac_filters_max);
 
 static ssize_t mac_filters_free_show(struct device *d,
 				     struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%u\n",
-			  READ_ONCE(vmq_dev_from_device(d)->mac_slots_free));
+	struct vmq_dev *dev = vmq_dev_from_device(d);
+
+	return vmq_dev_emit(dev, buf, READ_ONCE(dev->mac_slots_free));
 }
 static DEVICE_ATTR_RO(mac_filters_free);
 
 static ssize_t vlan_filters_max_show(struct device *d,
 				     struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%u\n",
-			  vmq_dev_from_device(d)->caps->vlan_slots);
+	struct vmq_dev *dev = vmq_dev_from_device(d);
+
+	return vmq_dev_emit(dev, buf, dev->caps->vlan_slots);
 }
 static DEVICE_ATTR_RO(vlan_filters_max);
 
 static ssize_t vlan_filters_free_show(struct device *d,
 				      struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%u\n",
-			  READ_ONCE(vmq_dev_from_device(d)->vlan_slots_free));
+	struct vmq_dev *dev = vmq_dev_from_device(d);
+
+	return vmq_dev_emit(dev, buf, READ_ONCE(dev->vlan_slots_free));
 }
 static DEVICE_ATTR_RO(vlan_filters_free);
+
+static ssize_t enabled_show(struct device *d, struct device_attribute *attr,
+			    char *buf)
+{
+	return sysfs_emit(buf, "%d\n",
+			  READ_ONCE(vmq_dev_from_device(d)->enabled));
+}
+
+static ssize_t enabled_store(struct device *d, struct device_attribute *attr,
+			     const char *buf, size_t count)
+{
+	struct vmq_dev *dev = vmq_dev_from_device(d);
+	unsigned int on;
+	int err;
+
+	err = vmq_sysfs_enter(dev);
+	if (err)
+		return err;
+	if (kstrtouint(buf, 10, &on) || on > 1)
+		err = vmq_refuse(dev, NULL, -EINVAL, "enabled takes 0 or 1");
+	else
+		err = vmq_dev_enable(dev, on, NULL);
+	rtnl_unlock();
+	return err ? err : count;
+}
+static DEVICE_ATTR_RW(enabled);
 
 static const char * const vmq_vlan_modes[] = {
 	[VMQ_VLAN_MODE_AUTO]	= "auto",
@@ -261,6 +309,7 @@ static struct attribute *vmq_dev_attrs[] = {
 	&dev_attr_allocate.attr,
 	&dev_attr_count_hits.attr,
 	&dev_attr_default_queue.attr,
+	&dev_attr_enabled.attr,
 	&dev_attr_hw_mac_filters.attr,
 	&dev_attr_hw_queues.attr,
 	&dev_attr_hw_vlan_filters.attr,

@@ -507,6 +507,7 @@ const struct vmq_switch_ops vsw_forward_switch_ops = {
 	.receive	= vsw_receive,
 	.uplink_xmit	= vsw_uplink_xmit,
 	.tx_wake	= vsw_switch_tx_wake,
+	.enabled	= vsw_queue_enabled,
 	.freed		= vsw_queue_freed,
 };
 

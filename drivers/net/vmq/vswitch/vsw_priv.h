@@ -17,6 +17,7 @@ enum vsw_reason {
 	VSW_REASON_NONE,
 	VSW_REASON_NO_QUEUE,
 	VSW_REASON_NO_VMQ,
+	VSW_REASON_DISABLED,
 	VSW_REASON_NO_SLOT,
 	VSW_REASON_NOT_EXACT,
 	VSW_REASON_NO_MEMORY,
@@ -102,6 +103,7 @@ void vsw_port_update_mtu(struct vsw_port *port);
 void vsw_queue_take(struct vsw_port *port);
 void vsw_queue_give(struct vsw_port *port);
 int vsw_queue_set_exclusive(struct vsw_port *port, bool exclusive);
+void vsw_queue_enabled(struct vmq_switch *sw, bool on);
 void vsw_queue_freed(struct vmq_switch *sw, enum vmq_freed what);
 void vsw_queue_promote(struct work_struct *work);
 const char *vsw_queue_reason(const struct vsw_port *port);

@@ -9,6 +9,7 @@ static const char * const vsw_queue_reasons[] = {
 	[VSW_REASON_NONE]	= "",
 	[VSW_REASON_NO_QUEUE]	= "no free queue",
 	[VSW_REASON_NO_VMQ]	= "VMQ is not available",
+	[VSW_REASON_DISABLED]	= "VMQ disabled",
 	[VSW_REASON_NO_SLOT]	= "filter slots full",
 	[VSW_REASON_NOT_EXACT]	= "filter not exact",
 	[VSW_REASON_NO_MEMORY]	= "no memory",
@@ -99,6 +100,8 @@ static enum vsw_reason vsw_queue_try_take(struct vsw_port *port)
 
 	if (!vmq_dev_has_vmq(vmq))
 		return VSW_REASON_NO_VMQ;
+	if (!vmq_dev_is_enabled(vmq))
+		return VSW_REASON_DISABLED;
 	if (!vmq_queue_available(vmq))
 		return VSW_REASON_NO_QUEUE;
 	vsw_queue_vm_name(name, sizeof(name), port->dev->name);
@@ -143,7 +146,7 @@ void vsw_queue_take(struct vsw_port *port)
 		vsw_queue_announce(port);
 }
 
-/* For the end of a port: its netdev is closed. */
+/* At the end of a port, whose netdev is closed, or while it runs. */
 void vsw_queue_give(struct vsw_port *port)
 {
 	u16 id = port->queue;
@@ -160,6 +163,7 @@ static int vsw_queue_errno(enum vsw_reason reason)
 	switch (reason) {
 	case VSW_REASON_NOT_EXACT:
 	case VSW_REASON_NO_VMQ:
+	case VSW_REASON_DISABLED:
 		return -EOPNOTSUPP;
 	case VSW_REASON_NO_MEMORY:
 		return -ENOMEM;
@@ -181,6 +185,18 @@ int vsw_queue_set_exclusive(struct vsw_port *port, bool exclusive)
 				  vsw_queue_reason(port));
 	port->exclusive = exclusive;
 	return 0;
+}
+
+/* All ports lose their queues, or get queues again, the oldest first. */
+void vsw_queue_enabled(struct vmq_switch *sw, bool on)
+{
+	struct vsw_uplink *up = container_of(sw, struct vsw_uplink, sw);
+	struct vsw_port *port;
+
+	list_for_each_entry(port, &up->ports, node) {
+		vsw_queue_give(port);
+		vsw_queue_take(port);
+	}
 }
 
 /* The device is locked by the caller: the offer is made later. */
