@@ -47,18 +47,21 @@
 #define IGBQ_SW_FW_SYNC			0x05B5C
 #define   IGBQ_SW_FW_SYNC_FW_SHIFT	16
 
-/* Interrupts (8.8) */
-#define IGBQ_ICR			0x01500
+/*
+ * Interrupts (8.8). ICR to IAM have two addresses; this one is what an emulated
+ * part has, too.
+ */
+#define IGBQ_ICR			0x000C0
 #define   IGBQ_ICR_TXDW			BIT(0)
 #define   IGBQ_ICR_LSC			BIT(2)
 #define   IGBQ_ICR_RXDW			BIT(7)
 #define   IGBQ_ICR_DOUTSYNC		BIT(28)
 #define   IGBQ_ICR_DRSTA		BIT(30)
 #define   IGBQ_ICR_INTA			BIT(31)
-#define IGBQ_ICS			0x01504
-#define IGBQ_IMS			0x01508
-#define IGBQ_IMC			0x0150C
-#define IGBQ_IAM			0x01510
+#define IGBQ_ICS			0x000C8
+#define IGBQ_IMS			0x000D0
+#define IGBQ_IMC			0x000D8
+#define IGBQ_IAM			0x000E0
 #define IGBQ_GPIE			0x01514
 #define   IGBQ_GPIE_NSICR		BIT(0)
 #define   IGBQ_GPIE_MULTIPLE_MSIX	BIT(4)
