@@ -255,6 +255,24 @@ def test_link_loss(host, vms):
     assert h.counters()["resets"] == resets
 
 
+def other_interrupts(h):
+    """How often the vector of link and errors was raised, on all CPUs together."""
+    row = next(line for line in h.g.read("/proc/interrupts").splitlines() if line.endswith(f" {h.dev}-other"))
+    return sum(int(n) for n in row.split()[1:] if n.isdigit())
+
+
+def test_link_interrupt(host):
+    """The NIC tells of its link by an interrupt: the carrier goes and comes at once."""
+    h = host
+    for up in (False, True):
+        before = other_interrupts(h)
+        h.g.qmp("set_link", name=f"nic{h.nic}", up=up)
+        wait_for("the carrier follows", lambda up=up: h.read(f"/sys/class/net/{h.dev}/carrier") == str(int(up)), 20)
+        raised = other_interrupts(h) - before
+        say(f"link {'up' if up else 'down'}: {raised} interrupts")
+        assert raised >= 1
+
+
 @pytest.mark.scenario("A29")
 def test_function_reset(host, vms):
     """A function level reset by sysfs, under traffic and while the NIC is down: all comes back."""
