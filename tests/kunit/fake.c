@@ -414,8 +414,9 @@ static void fake_queue_stop(struct vmq_dev *dev, u16 id)
 	if (!q->started || q->hold)
 		fake_break(q->nic, "queue %u stopped, but it %s", id,
 			   q->hold ? "is held" : "does not run");
-	if (!irq_balancing_disabled(q->irq))
-		fake_break(q->nic, "irq of queue %u was not locked", id);
+	if (irq_balancing_disabled(q->irq) == dev->queues[id].irq_shared)
+		fake_break(q->nic, "irq of queue %u was %slocked", id,
+			   dev->queues[id].irq_shared ? "" : "not ");
 	q->started = false;
 	/* What is still in the ring is lost; fake_received() will notice. */
 	q->nr = 0;
