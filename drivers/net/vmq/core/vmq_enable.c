@@ -63,7 +63,7 @@ static void vmq_enable_announce(struct vmq_dev *dev)
 {
 	struct net_device *uplink = dev->uplink;
 	char enabled[sizeof("VMQ_ENABLED=0")];
-	char *env[] = { enabled, NULL };
+	char *env[2] = { enabled };
 
 	if (uplink->reg_state != NETREG_REGISTERED)
 		return;
