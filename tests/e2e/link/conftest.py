@@ -19,6 +19,21 @@ def host(link_guest):
 
 
 @pytest.fixture
+def small_host(small_guest):
+    """The same of a guest with two CPUs, which is what the debug kernel is bearable on."""
+    g = small_guest
+    topology.reserve(g, 0)
+    lib.load(g)
+    # Ports come and go with many grace periods.
+    g.run("echo 1 >/sys/kernel/rcu_expedited")
+    h = lib.Host(g)
+    yield h
+    if g.alive and not g.failed:
+        g.run("echo 0 >/sys/kernel/rcu_expedited")
+        lib.clean(g)
+
+
+@pytest.fixture
 def bare_host(link_guest):
     """The same with vmq_vswitch not loaded."""
     g = link_guest

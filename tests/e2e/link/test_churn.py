@@ -20,9 +20,10 @@ from tests.vm.wire import eth, parse
 
 A, B = vm_mac(1), vm_mac(2)
 BETWEEN = 20
-# Frames a second: a change takes longer than BETWEEN of them, 2000 changes do not
-# make more than the guest can remember.
-RATE = 400
+# Frames a second under which filters move, and, on a debug kernel, which has other things
+# to do, under which ports come and go.
+MOVE_RATE = 5000
+PORT_RATE = 120
 
 
 def check_stream(s, serials):
@@ -41,16 +42,17 @@ def run_churn(h, stream, job, timeout):
     return json.loads(job.stdout.strip().splitlines()[-1])
 
 
-def test_ports_come_and_go(host, count):
+@pytest.mark.kernel("debug")
+def test_ports_come_and_go(small_host, count):
     """A port is created and deleted over and over; the other VM's stream is not disturbed."""
-    h, rounds = host, count(1000)
+    h, rounds = small_host, count(1000)
     h.port("vm1", A)
     n = h.port_queue("vm1")
     before = h.queue(n)
-    with h.taps("vm1") as t, Stream(h, t, A, rate=RATE) as s:
+    with h.taps("vm1") as t, Stream(h, t, A, rate=PORT_RATE) as s:
         s.wait_sent(100)
         job = spawn_tool(h.g, "churn", uplink=h.dev, watched="vm1", rounds=rounds, frames=BETWEEN)
-        done = run_churn(h, s, job, 60 + rounds * 3)
+        done = run_churn(h, s, job, 60 + rounds * 10)
     say(f"{done['changes']} changes, at least {done['least']} frames of the stream between two of them")
     assert done["changes"] == 2 * rounds and done["least"] >= BETWEEN
     check_stream(s, t.serials("vm1"))
@@ -60,6 +62,7 @@ def test_ports_come_and_go(host, count):
     assert h.read(f"{h.vmq}/queues_free") == str(len(VM_QUEUES) - 1)
 
 
+@pytest.mark.scenario("A14")
 @pytest.mark.parametrize("vlan", [None, 7])
 def test_filter_moves(host, count, vlan):
     """A filter comes and goes: its frames change rings, Q0 to Q3 and back, in order and complete."""
@@ -72,11 +75,14 @@ def test_filter_moves(host, count, vlan):
     ring, zero = h.rxq(3, "rx_packets"), h.rxq(0, "rx_packets")
     came = {ring: int(h.read(ring)), zero: int(h.read(zero))}
     writes = [[h.rxq(3, f"filter_{verb}"), match] for verb in ("add", "del")]
-    with h.taps(h.dev) as t, Stream(h, t, A, rate=RATE, frame=frame) as s:
+    with h.taps(h.dev) as t, Stream(h, t, A, rate=MOVE_RATE, frame=frame) as s:
         s.wait_sent(50)
+        began, sent = time.monotonic(), s.sent
         job = spawn_tool(h.g, "churn", uplink=h.dev, watched=h.dev, rounds=rounds, frames=BETWEEN, writes=writes)
         done = run_churn(h, s, job, 60 + rounds * 3)
-    say(f"{done['changes']} moves, at least {done['least']} frames between two of them")
+        rate = (s.sent - sent) / (time.monotonic() - began)
+    say(f"{done['changes']} moves, at least {done['least']} frames between two of them, {rate:.0f} a second")
+    assert done["changes"] == 2 * rounds and done["least"] >= BETWEEN
     check_stream(s, t.serials(h.dev))
     came = {path: int(h.read(path)) - n for path, n in came.items()}
     say(f"by queue 3: {came[ring]}, by queue 0: {came[zero]}")
