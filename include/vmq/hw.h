@@ -163,6 +163,8 @@ struct vmq_queue_tx_stats {
  * @check: compare every frame with the filters; READ_ONCE() in the data path
  * @sole: the only filter of a queue that is not compared, whose hits are the
  *	queue's frames; RCU, written under vmq_dev.lock
+ * @undrained: its ring did not run dry when it had to, and may hold frames
+ *	that are not the queue's any more; core's alone
  * @restore: what comes back of it when VMQ is on again; core's alone
  * @nr_filters: filters on this queue
  * @cpu: wanted CPU
@@ -188,6 +190,7 @@ struct vmq_queue {
 	bool cpu_auto;
 	bool exact;
 	bool check;
+	bool undrained;
 	u8 restore;
 	u16 nr_filters;
 	unsigned int cpu;

@@ -19,7 +19,8 @@ struct vmq_switch;
 /**
  * enum vmq_freed - what came back that a port may have waited for
  * @VMQ_FREED_QUEUE: a queue is undefined again
- * @VMQ_FREED_FILTER: the NIC can hold one more address
+ * @VMQ_FREED_FILTER: a filter left a queue, or VLANs are compared in another
+ *	way: the NIC may do what it could not
  */
 enum vmq_freed {
 	VMQ_FREED_QUEUE,

@@ -105,7 +105,7 @@ static void fake_switch_tx_wake(struct vmq_switch *sw)
 	container_of(sw, struct fake_nic, sw)->switch_wakes++;
 }
 
-/* As the vswitch does it; the tests allocate again by themselves. */
+/* As the vswitch does it. */
 static void fake_switch_enabled(struct vmq_switch *sw, bool on)
 {
 	struct fake_nic *f = container_of(sw, struct fake_nic, sw);
@@ -118,6 +118,8 @@ static void fake_switch_enabled(struct vmq_switch *sw, bool on)
 		    q->state < VMQ_QUEUE_STOPPING)
 			vmq_queue_release(&f->dev, id);
 	}
+	if (on && f->reclaim && vmq_queue_allocate(&f->dev, "vm", NULL) < 0)
+		fake_break(f, "no queue to reclaim");
 }
 
 static void fake_switch_freed(struct vmq_switch *sw, enum vmq_freed what)

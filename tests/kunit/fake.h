@@ -108,6 +108,8 @@ struct fake_nic {
 	unsigned int uplink_xmits;
 	unsigned int switch_wakes;
 	unsigned int freed[VMQ_FREED_FILTER + 1];
+	/* Allocate a queue when VMQ is on again, as a port does. */
+	bool reclaim;
 	struct fake_stream streams[FAKE_STREAMS];
 	unsigned int nr_streams;
 	/* Frames arrive and polls happen while the core is at work. */

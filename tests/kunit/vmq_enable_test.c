@@ -93,6 +93,29 @@ static void vmq_enable_test_readers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->dev.queues[2].nr_filters, 2);
 }
 
+/* A port's queue has the CPU that it was given, if a port gets it again. */
+static void vmq_enable_test_cpu(struct kunit *test)
+{
+	struct fake_nic *f = vmq_enable_test_start(test);
+	struct vmq_queue *q = &f->dev.queues[1];
+
+	KUNIT_ASSERT_EQ(test, fake_allocate(f, VSWITCH, 0), 1);
+	q->cpu_auto = false;
+	KUNIT_ASSERT_EQ(test, fake_enable(f, false), 0);
+	KUNIT_EXPECT_EQ(test, fake_state(f, 1), VMQ_QUEUE_UNDEFINED);
+	f->reclaim = true;
+	KUNIT_ASSERT_EQ(test, fake_enable(f, true), 0);
+	KUNIT_EXPECT_EQ(test, fake_state(f, 1), VMQ_QUEUE_ALLOCATED);
+	KUNIT_EXPECT_FALSE(test, q->cpu_auto);
+
+	/* Somebody else's later is chosen anew. */
+	KUNIT_ASSERT_EQ(test, fake_enable(f, false), 0);
+	f->reclaim = false;
+	KUNIT_ASSERT_EQ(test, fake_enable(f, true), 0);
+	KUNIT_ASSERT_EQ(test, fake_allocate(f, ADMIN, 1), 0);
+	KUNIT_EXPECT_TRUE(test, q->cpu_auto);
+}
+
 /* No memory for the rings then: the filters stay, and so do their frames. */
 static void vmq_enable_test_no_memory(struct kunit *test)
 {
@@ -139,6 +162,7 @@ static struct kunit_case vmq_enable_test_cases[] = {
 	KUNIT_CASE(vmq_enable_test_refuse),
 	KUNIT_CASE(vmq_enable_test_del),
 	KUNIT_CASE(vmq_enable_test_readers),
+	KUNIT_CASE(vmq_enable_test_cpu),
 	KUNIT_CASE(vmq_enable_test_no_memory),
 	KUNIT_CASE(vmq_enable_test_streams),
 	{}

@@ -209,6 +209,94 @@ static void vmq_vlan_test_lacking(struct kunit *test)
 	vmq_vlan_test_expect_on(test, f, last, 1);
 }
 
+/* Fewer VLAN slots, and queue 3 is committed, too. */
+static struct fake_nic *vmq_vlan_test_start_small(struct kunit *test)
+{
+	struct vmq_hw_caps caps = fake_caps;
+	struct fake_nic *f;
+
+	fake_test_exit(test);
+	caps.vlan_slots = 3;
+	fake_create(test, &caps);
+	f = vmq_vlan_test_start(test);
+	KUNIT_ASSERT_EQ(test, fake_allocate(f, ADMIN, 3), 0);
+	fake_consume(f, 3);
+	KUNIT_ASSERT_EQ(test, fake_commit(f, ADMIN, 3), 0);
+	return f;
+}
+
+/* What two queues would get counts also in a VLAN that has no slot yet. */
+static void vmq_vlan_test_late_slot(struct kunit *test)
+{
+	struct fake_nic *f = vmq_vlan_test_start_small(test);
+	struct fake_stream *eight = fake_stream_add(f, A, 8);
+	u16 vid;
+
+	for (vid = 5; vid <= 7; vid++)
+		KUNIT_ASSERT_EQ(test, fake_add(f, ADMIN, 3, 0x13, vid),
+				vid - 4);
+	KUNIT_ASSERT_GT(test, fake_add(f, ADMIN, 1, A, 8), 0);
+	KUNIT_ASSERT_GT(test, fake_add(f, ADMIN, 2, B, 8), 0);
+	KUNIT_ASSERT_EQ(test, fake_vlan_mode(f, VMQ_VLAN_MODE_ON), 0);
+	vmq_vlan_test_expect_on(test, f, eight, 0);
+	KUNIT_EXPECT_EQ(test, fake_add(f, ADMIN, 2, A, 5), -EBUSY);
+	KUNIT_EXPECT_STREQ(test, f->why,
+			   "frames to 52:54:00:00:17:11 of VLAN 8 would go to two queues");
+
+	/* A slot that becomes free is for the VLAN that waits. */
+	KUNIT_EXPECT_EQ(test, fake_del(f, ADMIN, 2), 0);
+	KUNIT_EXPECT_EQ(test, f->dev.vlan_slots_free, 0);
+	vmq_vlan_test_expect_on(test, f, eight, 1);
+	KUNIT_EXPECT_EQ(test, fake_add(f, ADMIN, 3, 0x13, 9), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, fake_del(f, ADMIN, 1), 0);
+	KUNIT_EXPECT_GT(test, fake_add(f, ADMIN, 3, 0x13, 9), 0);
+}
+
+/*
+ * The queue becomes exact while its ring holds what it does not claim: the
+ * frames that stayed behind are compared all the same.
+ */
+static void vmq_vlan_test_no_drain(struct kunit *test)
+{
+	struct fake_nic *f = vmq_vlan_test_start(test);
+	struct fake_stream *other = fake_stream_add(f, A, 6);
+
+	KUNIT_ASSERT_GT(test, fake_add(f, ADMIN, 1, A, 5), 0);
+	fake_send(f, 0);
+	KUNIT_EXPECT_EQ(test, f->queues[1].nr, 1);
+	f->queues[1].drain_err = -ETIMEDOUT;
+	KUNIT_ASSERT_EQ(test, fake_vlan_mode(f, VMQ_VLAN_MODE_ON), 0);
+	KUNIT_EXPECT_EQ(test, f->queues[1].nr, 1);
+	KUNIT_EXPECT_TRUE(test, f->dev.queues[1].exact);
+	fake_poll_all(f);
+	KUNIT_EXPECT_EQ(test, other->last, 0);
+	KUNIT_EXPECT_EQ(test, vmq_vlan_test_checked(f, 1), 1);
+
+	/* The next time that it runs dry is the end of that. */
+	f->queues[1].drain_err = 0;
+	KUNIT_ASSERT_GT(test, fake_add(f, ADMIN, 1, B, 0), 0);
+	KUNIT_ASSERT_EQ(test, fake_del(f, ADMIN, 2), 0);
+	KUNIT_EXPECT_FALSE(test, f->dev.queues[1].check);
+}
+
+/* Whoever was refused, because the NIC could not, asks again. */
+static void vmq_vlan_test_told(struct kunit *test)
+{
+	struct fake_nic *f = vmq_vlan_test_start(test);
+
+	KUNIT_ASSERT_EQ(test, fake_vlan_mode(f, VMQ_VLAN_MODE_OFF), 0);
+	KUNIT_ASSERT_EQ(test, fake_add(f, ADMIN, 1, A, 20), 1);
+	KUNIT_ASSERT_EQ(test, fake_add(f, ADMIN, 1, A, 21), 2);
+	f->freed[VMQ_FREED_FILTER] = 0;
+	KUNIT_EXPECT_EQ(test, fake_add(f, ADMIN, 2, A, 0), -EOPNOTSUPP);
+	KUNIT_EXPECT_EQ(test, f->freed[VMQ_FREED_FILTER], 0);
+	KUNIT_ASSERT_EQ(test, fake_vlan_mode(f, VMQ_VLAN_MODE_AUTO), 0);
+	KUNIT_EXPECT_EQ(test, f->freed[VMQ_FREED_FILTER], 1);
+	/* Also by a filter whose address stays. */
+	KUNIT_ASSERT_EQ(test, fake_del(f, ADMIN, 1), 0);
+	KUNIT_EXPECT_EQ(test, f->freed[VMQ_FREED_FILTER], 2);
+}
+
 static void vmq_vlan_test_host(struct fake_nic *f, u16 vid, bool add)
 {
 	rtnl_lock();
@@ -305,6 +393,9 @@ static struct kunit_case vmq_vlan_test_cases[] = {
 	KUNIT_CASE(vmq_vlan_test_ambiguous),
 	KUNIT_CASE(vmq_vlan_test_slots),
 	KUNIT_CASE(vmq_vlan_test_lacking),
+	KUNIT_CASE(vmq_vlan_test_late_slot),
+	KUNIT_CASE(vmq_vlan_test_no_drain),
+	KUNIT_CASE(vmq_vlan_test_told),
 	KUNIT_CASE(vmq_vlan_test_host_vids),
 	KUNIT_CASE(vmq_vlan_test_replay),
 	KUNIT_CASE(vmq_vlan_test_streams),

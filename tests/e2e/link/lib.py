@@ -428,7 +428,7 @@ class Host:
 def differences(before, after):
     gone = [f"- {line}" for line in before if line not in after]
     new = [f"+ {line}" for line in after if line not in before]
-    return "\n".join(["state has changed:", *gone, *new])
+    return "\n".join(["state has changed:", *gone, *new]) if before != after else ""
 
 
 # Removes every port, every filter of the administrator and every queue of his.

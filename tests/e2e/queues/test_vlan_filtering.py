@@ -4,13 +4,15 @@
 import pytest
 
 from tests.e2e.link.lib import BROADCAST, OUTSIDE, Stream, say, spawn_tool, vm_mac
-from tests.e2e.link.test_churn import RATE, check_stream, run_churn
+from tests.e2e.link.test_churn import check_stream, run_churn
 from tests.e2e.link.test_scenarios import running_queue, send_tagged
 from tests.vm import topology
 from tests.vm.wire import eth
 
 A, B, C = vm_mac(1), vm_mac(2), vm_mac(3)
 VLAN_SLOTS = 32
+# Frames a second of all streams together: what the guest can take while it is configured.
+RATE = 400
 
 
 def filtering(h):

@@ -8,9 +8,14 @@
 #include <linux/rtnetlink.h>
 #include "vmq_priv.h"
 
+static bool vmq_enable_has(const struct vmq_queue *q)
+{
+	return q->state != VMQ_QUEUE_UNDEFINED && q->state < VMQ_QUEUE_STOPPING;
+}
+
 static void vmq_enable_put_away(struct vmq_queue *q)
 {
-	if (q->state == VMQ_QUEUE_UNDEFINED || q->state >= VMQ_QUEUE_STOPPING)
+	if (!vmq_enable_has(q))
 		return;
 	q->restore = vmq_queue_is_committed(q) ? VMQ_RESTORE_COMMITTED :
 						 VMQ_RESTORE_ALLOCATED;
@@ -27,7 +32,7 @@ void vmq_enable_restore_locked(struct vmq_queue *q)
 {
 	u8 how = q->restore;
 
-	if (how == VMQ_RESTORE_NONE || q->state != VMQ_QUEUE_UNDEFINED)
+	if (how < VMQ_RESTORE_ALLOCATED || q->state != VMQ_QUEUE_UNDEFINED)
 		return;
 	q->restore = VMQ_RESTORE_NONE;
 	WARN_ON_ONCE(vmq_queue_event(q, VMQ_EVENT_ALLOCATE));
@@ -51,12 +56,33 @@ static void vmq_enable_admin(struct vmq_dev *dev, bool on)
 	mutex_unlock(&dev->lock);
 }
 
+/* Ports get their CPUs back, for the oldest takes the lowest queue again. */
+static void vmq_enable_keep_cpus(struct vmq_dev *dev, bool keep)
+{
+	struct vmq_queue *q;
+	u16 id;
+
+	mutex_lock(&dev->lock);
+	for (id = 1; id < dev->caps->pools; id++) {
+		q = &dev->queues[id];
+		if (keep && vmq_enable_has(q) && q->owner == VMQ_OWNER_VSWITCH)
+			q->restore = VMQ_RESTORE_CPU;
+		else if (!keep && q->restore == VMQ_RESTORE_CPU)
+			q->restore = VMQ_RESTORE_NONE;
+	}
+	mutex_unlock(&dev->lock);
+}
+
 static void vmq_enable_switch(struct vmq_dev *dev, bool on)
 {
 	struct vmq_switch *sw = rtnl_dereference(dev->sw);
 
+	if (!on)
+		vmq_enable_keep_cpus(dev, true);
 	if (sw)
 		sw->ops->enabled(sw, on);
+	if (on)
+		vmq_enable_keep_cpus(dev, false);
 }
 
 static void vmq_enable_announce(struct vmq_dev *dev)

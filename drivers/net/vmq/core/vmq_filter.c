@@ -328,6 +328,8 @@ static void vmq_filter_transfer_marked(struct vmq_queue *from,
 	for (i = 0; i < n; i++)
 		vmq_filter_account(from, -1);
 	vmq_shift_settle(dev);
+	if (from->id)
+		vmq_switch_tell(dev, VMQ_FREED_FILTER);
 }
 
 static void vmq_filter_mark(struct vmq_filter *f, u16 to)
@@ -381,6 +383,8 @@ static void vmq_filter_remove(struct vmq_dev *dev, struct vmq_filter *f)
 	trace_vmq_filter_del(dev, f->id, &f->m, from->id);
 	vmq_filter_account(from, -1);
 	vmq_shift_settle(dev);
+	if (from->id)
+		vmq_switch_tell(dev, VMQ_FREED_FILTER);
 	kfree_rcu(f, rcu);
 }
 
@@ -417,7 +421,11 @@ void vmq_filter_park_locked(struct vmq_queue *q)
 		trace_vmq_filter_move(dev, f->id, &f->m, 0);
 		n++;
 	}
-	if (n && !WARN_ON_ONCE(vmq_route_plan(dev, NULL)))
+	if (!n)
+		return;
+	if (WARN_ON_ONCE(vmq_route_plan(dev, NULL)))
+		vmq_filter_forget_change(dev);
+	else
 		vmq_filter_transfer_marked(q, &dev->queues[0], n);
 }
 

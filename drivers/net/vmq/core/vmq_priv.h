@@ -21,9 +21,10 @@ enum vmq_queue_event {
 	VMQ_EVENT_RETURNED,		/* no reader holds a frame any more */
 };
 
-/* What comes back of a queue of the administrator's when VMQ is on again. */
+/* What comes back of a queue when VMQ is on again. */
 enum vmq_restore {
 	VMQ_RESTORE_NONE,
+	VMQ_RESTORE_CPU,	/* a port's: for the port that gets it then */
 	VMQ_RESTORE_ALLOCATED,
 	VMQ_RESTORE_COMMITTED,
 };
@@ -96,6 +97,7 @@ void vmq_ntuple_format(struct ethtool_rx_flow_spec *fs,
 int vmq_route_init(struct vmq_dev *dev);
 void vmq_route_fini(struct vmq_dev *dev);
 int vmq_route_plan(struct vmq_dev *dev, struct netlink_ext_ack *extack);
+bool vmq_route_can_improve(const struct vmq_dev *dev);
 void vmq_route_publish(struct vmq_dev *dev);
 bool vmq_route_is_exact(struct vmq_dev *dev, u16 queue);
 

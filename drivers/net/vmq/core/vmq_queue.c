@@ -72,6 +72,7 @@ int vmq_queue_up(struct vmq_queue *q)
 	if (err)
 		goto free_rings;
 	vmq_placement_lock_irq(q);
+	q->undrained = false;
 	WRITE_ONCE(q->started, true);
 	return 0;
 
@@ -94,7 +95,8 @@ void vmq_queue_down(struct vmq_queue *q)
 /* Wait until what the ring holds now is delivered. */
 void vmq_queue_run_dry(struct vmq_queue *q)
 {
-	if (q->dev->ops->queue_drain(q->dev, q->id))
+	q->undrained = q->dev->ops->queue_drain(q->dev, q->id);
+	if (q->undrained)
 		netdev_warn(q->dev->uplink,
 			    "queue %u did not run dry, frames may be reordered\n",
 			    q->id);
@@ -151,8 +153,11 @@ int vmq_queue_allocate_locked(struct vmq_queue *q, enum vmq_owner owner,
 
 	vmq_queue_set_names(q, vm_name);
 	q->owner = owner;
-	q->cpu_auto = true;
-	WRITE_ONCE(q->cpu, vmq_placement_pick(q));
+	if (q->restore != VMQ_RESTORE_CPU) {
+		q->cpu_auto = true;
+		WRITE_ONCE(q->cpu, vmq_placement_pick(q));
+	}
+	q->restore = VMQ_RESTORE_NONE;
 	err = vmq_queue_event(q, VMQ_EVENT_ALLOCATE);
 	WARN_ON_ONCE(err);
 	return err;

@@ -223,24 +223,52 @@ static int vmq_route_check_slots(struct vmq_dev *dev,
 			  dev->next->lacking_vid);
 }
 
+static bool vmq_route_names_vlan(const struct vmq_filter *f)
+{
+	return vmq_route_is_steered(f) && f->m.vlan != VMQ_VLAN_ANY;
+}
+
+/* One VLAN that two of these queues name, or NULL. */
+static const struct vmq_filter *vmq_route_find_clash(struct vmq_dev *dev,
+						     u64 queues)
+{
+	struct vmq_filter *f, *g;
+
+	list_for_each_entry(f, &dev->filter_list, list) {
+		if (!vmq_route_names_vlan(f) || !(queues & BIT_ULL(f->to)))
+			continue;
+		g = f;
+		list_for_each_entry_continue(g, &dev->filter_list, list)
+			if (vmq_route_names_vlan(g) && g->to != f->to &&
+			    g->m.vlan == f->m.vlan && queues & BIT_ULL(g->to))
+				return f;
+	}
+	return NULL;
+}
+
+/*
+ * No frame may have two queues. Asked of the filters and not of the slots: a
+ * VLAN that has none may get one when another leaves, which cannot be refused.
+ */
 static int vmq_route_check_once(struct vmq_dev *dev,
 				struct netlink_ext_ack *extack)
 {
 	const struct vmq_route *r = dev->next;
-	unsigned int i, v;
+	const struct vmq_filter *f;
+	unsigned int i;
 
 	for (i = 0; i < dev->caps->mac_slots; i++) {
-		if (hweight64(r->macs[i].queues & r->untagged) > 1)
+		if (hweight64(r->macs[i].queues) < 2)
+			continue;
+		f = vmq_route_find_clash(dev, r->macs[i].queues);
+		if (f && f->m.vlan)
+			return vmq_refuse(dev, extack, -EBUSY,
+					  "frames to %pM of VLAN %u would go to two queues",
+					  r->macs[i].addr, f->m.vlan);
+		if (f)
 			return vmq_refuse(dev, extack, -EBUSY,
 					  "untagged frames to %pM would go to two queues",
 					  r->macs[i].addr);
-		for (v = 0; v < dev->caps->vlan_slots; v++)
-			if (hweight64(r->macs[i].queues &
-				      r->vlans[v].queues) > 1)
-				return vmq_refuse(dev, extack, -EBUSY,
-						  "frames to %pM of VLAN %u would go to two queues",
-						  r->macs[i].addr,
-						  r->vlans[v].vid);
 	}
 	return 0;
 }
@@ -278,7 +306,7 @@ static void vmq_route_plan_any(struct vmq_dev *dev, u16 queue)
 /*
  * Work out dev->next for the filters as they will be: each on the queue that
  * it goes to, without those that leave. Only filters that enter or move to a
- * VM queue, or a stricter VLAN mode, can make it fail.
+ * VM queue, or another VLAN mode, can make it fail.
  */
 int vmq_route_plan(struct vmq_dev *dev, struct netlink_ext_ack *extack)
 {
@@ -304,6 +332,19 @@ int vmq_route_plan(struct vmq_dev *dev, struct netlink_ext_ack *extack)
 		if (vmq_route_is_steered(f) && f->m.vlan == VMQ_VLAN_ANY)
 			vmq_route_plan_any(dev, f->to);
 	return 0;
+}
+
+/* Is there a VLAN without a slot, and by now a slot without a VLAN? */
+bool vmq_route_can_improve(const struct vmq_dev *dev)
+{
+	unsigned int i;
+
+	if (!dev->route->vlan_filtering || !dev->route->lacking)
+		return false;
+	for (i = 0; i < dev->caps->vlan_slots; i++)
+		if (!dev->route->vlans[i].users)
+			return true;
+	return false;
 }
 
 /* For sysfs, which takes no lock. */

@@ -96,8 +96,8 @@ static bool vmq_rx_check_one(struct vmq_rx_check *c, const struct sk_buff *skb)
 }
 
 /*
- * The NIC compares addresses only; a frame of another VLAN than the filter's
- * is not this VM's. It goes the default queue's way, and looks like that.
+ * What the NIC cannot tell apart: a frame that no filter of the queue claims is
+ * not this VM's. It goes the default queue's way, and looks like that.
  */
 static void vmq_rx_check_batch(struct vmq_queue *q, struct list_head *batch,
 			       struct list_head *mismatch)

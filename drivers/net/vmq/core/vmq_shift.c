@@ -352,11 +352,7 @@ static void vmq_shift_check_all(struct vmq_dev *dev)
 	}
 }
 
-/*
- * Put dev->next in force. The filters that leave are still in the table when
- * it returns, but claim nothing; vmq_shift_settle() has to follow.
- */
-void vmq_shift_apply(struct vmq_dev *dev)
+static void vmq_shift_once(struct vmq_dev *dev)
 {
 	struct vmq_shift s = {
 		.dev	= dev,
@@ -365,8 +361,6 @@ void vmq_shift_apply(struct vmq_dev *dev)
 	};
 	struct vmq_filter *f;
 
-	lockdep_assert_held(&dev->lock);
-	vmq_shift_check_all(dev);
 	vmq_shift_compare(&s);
 	list_for_each_entry(f, &dev->filter_list, list)
 		vmq_shift_note_judges(&s, f);
@@ -375,6 +369,21 @@ void vmq_shift_apply(struct vmq_dev *dev)
 	else if (!vmq_shift_try_direct(&s))
 		vmq_shift_in_two(&s);
 	swap(dev->route, dev->next);
+}
+
+/*
+ * Put dev->next in force. The filters that leave are still in the table when
+ * it returns, but claim nothing; vmq_shift_settle() has to follow.
+ */
+void vmq_shift_apply(struct vmq_dev *dev)
+{
+	lockdep_assert_held(&dev->lock);
+	vmq_shift_check_all(dev);
+	vmq_shift_once(dev);
+	/* A slot that has become free is for a VLAN that waits for one. */
+	if (vmq_route_can_improve(dev) &&
+	    !WARN_ON_ONCE(vmq_route_plan(dev, NULL)))
+		vmq_shift_once(dev);
 }
 
 static struct vmq_filter *vmq_shift_sole(const struct vmq_queue *q)
@@ -391,12 +400,13 @@ static struct vmq_filter *vmq_shift_sole(const struct vmq_queue *q)
 
 /*
  * The table is as the route says: a queue to which the NIC lets in just what
- * it claims is not compared any more. What its ring holds it claims, too.
+ * it claims is not compared any more, and what its ring holds it claims, too,
+ * unless the ring kept frames of the time before.
  */
 void vmq_shift_settle(struct vmq_dev *dev)
 {
-	unsigned int macs = dev->mac_slots_free, vlans = dev->vlan_slots_free;
 	struct vmq_queue *q;
+	bool check;
 	u16 id;
 
 	lockdep_assert_held(&dev->lock);
@@ -405,9 +415,8 @@ void vmq_shift_settle(struct vmq_dev *dev)
 		WRITE_ONCE(q->exact, vmq_route_is_exact(dev, id));
 		if (q->exact)
 			rcu_assign_pointer(q->sole, vmq_shift_sole(q));
-		WRITE_ONCE(q->check, !q->exact || dev->count_hits);
+		check = !q->exact || q->undrained || dev->count_hits;
+		WRITE_ONCE(q->check, check);
 	}
 	vmq_route_publish(dev);
-	if (dev->mac_slots_free > macs || dev->vlan_slots_free > vlans)
-		vmq_switch_tell(dev, VMQ_FREED_FILTER);
 }

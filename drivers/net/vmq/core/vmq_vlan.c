@@ -30,6 +30,8 @@ int vmq_vlan_set_mode_locked(struct vmq_dev *dev, enum vmq_vlan_mode mode,
 	vmq_shift_apply(dev);
 	vmq_shift_settle(dev);
 	vmq_vlan_warn_lacking(dev);
+	/* What could not be told apart may be so now. */
+	vmq_switch_tell(dev, VMQ_FREED_FILTER);
 	return 0;
 
 restore_mode:

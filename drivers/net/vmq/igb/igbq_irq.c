@@ -148,7 +148,9 @@ static irqreturn_t igbq_irq_single(int irq, void *data)
 	/* A NIC that is going down still shows causes that are masked. */
 	if (READ_ONCE(nic->up))
 		igbq_irq_events(nic, icr);
-	return icr & IGBQ_ICR_INTA ? IRQ_HANDLED : IRQ_NONE;
+	/* With MSI nobody else can have raised it. */
+	return icr & IGBQ_ICR_INTA || nic->pdev->msi_enabled ? IRQ_HANDLED :
+							       IRQ_NONE;
 }
 
 int igbq_irq_other_request(struct igbq_nic *nic)
