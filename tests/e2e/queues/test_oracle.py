@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Random frames while filters change: each arrives once, where the oracle says, and nowhere else."""
+
+import collections
+import os
+import random
+import struct
+
+from tests.e2e.link.lib import BROADCAST, OUTSIDE, errno_name, say, tool, vm_mac
+from tests.e2e.link.test_scenarios import running_queue
+from tests.e2e.queues.oracle import ANY, TOO_LONG, UNTAGGED, Oracle
+from tests.vm.wire import eth
+
+PORTS = {"vm1": (1, vm_mac(1)), "vm2": (2, vm_mac(2)), "vm3": (3, vm_mac(3))}
+ADMIN = (4, 5)
+MACS = [vm_mac(n) for n in range(1, 9)]
+UNKNOWN = ["52:54:00:00:77:01", "52:54:00:00:77:02"]
+GROUPS = [BROADCAST, "01:00:5e:00:00:17", "33:33:00:00:00:17"]
+VIDS = [5, 7, 4094]
+ETHERTYPES = [0x88B5, 0x0800, 0x0806, 0x86DD, 0x9000, 0x0100]
+# Frames of a burst: with all copies less than half a ring.
+BURST = 50
+
+
+def random_frame(rnd, h, serial):
+    """(destination, outer VLAN ID or None, size, the frame)."""
+    dst = rnd.choice(MACS * 3 + UNKNOWN + GROUPS * 2 + [h.mac])
+    tag = rnd.choice([None, None, 0, *VIDS, 9])
+    size = rnd.choice([0, 60, 64, 200, 1000, 1514, TOO_LONG, 5000])
+    frame = eth(dst, OUTSIDE, serial=serial, size=size, ethertype=rnd.choice(ETHERTYPES))
+    if tag is not None:
+        if rnd.random() < 0.2:
+            # A second tag inside the first.
+            frame = frame[:12] + struct.pack(">HH", 0x8100, 77) + frame[12:]
+        frame = frame[:12] + struct.pack(">HH", 0x8100, rnd.randrange(8) << 13 | tag) + frame[12:]
+    return dst, tag, size, frame
+
+
+class Run:
+    """The changes and frames of one seed, and what has to come of them."""
+
+    def __init__(self, h, rnd, taps):
+        self.h, self.rnd, self.taps = h, rnd, taps
+        self.oracle = Oracle(h.mac, PORTS)
+        self.allowed = {}
+        self.about = {}
+        self.least = 0
+        self.done = collections.Counter()
+
+    def burst(self):
+        """Sends frames; what the oracle says of them now, by serial."""
+        said = {}
+        frames = []
+        for _ in range(BURST):
+            serial = len(self.allowed) + len(said)
+            dst, tag, size, frame = random_frame(self.rnd, self.h, serial)
+            said[serial] = (dst, tag, size)
+            frames.append(frame)
+        self.h.wire.send_paced(frames)
+        return said
+
+    def expect(self, said, *oracles):
+        """One of these oracles is right about each of the frames."""
+        for serial, frame in said.items():
+            alternatives = [places for o in oracles for places in o.places(*frame)]
+            self.allowed[serial] = alternatives
+            self.about[serial] = frame
+            self.least += min(len(places) for places in alternatives)
+
+    def change(self):
+        """One random change; the oracle's rules of it are those of the driver's yes or no."""
+        kind = self.rnd.choice(["filter"] * 6 + ["entry"] * 3 + ["mode", "enabled"])
+        accepted = getattr(self, f"change_{kind}")()
+        self.done[kind, "accepted" if accepted else "refused"] += 1
+
+    def write(self, path, text):
+        ((number, _, _),) = tool(self.h.g, "write", items=[[path, text]])
+        return errno_name(number)
+
+    def words(self, mac, vlan):
+        return f"{mac} {vlan}" if vlan in (UNTAGGED, ANY) else f"{mac} vlan {vlan}"
+
+    def change_filter(self):
+        mine = [(key, owner) for key, owner in self.oracle.filters.items() if not isinstance(owner, str)]
+        if mine and (len(mine) > 8 or self.rnd.random() < 0.4):
+            (mac, vlan), owner = self.rnd.choice(mine)
+            queue = self.oracle.queue(owner)
+            assert self.write(self.h.rxq(queue, "filter_del"), self.words(mac, vlan)) == ""
+            self.oracle.delete(mac, vlan)
+            return True
+        mac, vlan = self.rnd.choice(MACS), self.rnd.choice([UNTAGGED, ANY, *VIDS])
+        queue = self.rnd.choice(ADMIN)
+        error = self.write(self.h.rxq(queue, "filter_add"), self.words(mac, vlan))
+        taken = (mac, vlan) in self.oracle.filters
+        assert (error == "EEXIST") == taken or not self.oracle.enabled, (error, mac, vlan)
+        assert error in ("", "EEXIST", "EBUSY", "EOPNOTSUPP", "ENOENT"), error
+        if not error:
+            self.oracle.add(queue, mac, vlan)
+        return not error
+
+    def change_entry(self):
+        """bridge fdb of a port, in a VLAN."""
+        name = self.rnd.choice(list(PORTS))
+        mac, vlan = self.rnd.choice(MACS), self.rnd.choice(VIDS)
+        there = self.oracle.filters.get((mac, vlan)) == name
+        verb = "del" if there else "add"
+        r = self.h.g.run(f"bridge fdb {verb} {mac} vlan {vlan} dev {name} self", check=False)
+        assert r.rc == 0 or not there, r.stderr
+        if r.rc == 0 and there:
+            self.oracle.delete(mac, vlan)
+        elif r.rc == 0:
+            self.oracle.add(name, mac, vlan)
+        return r.rc == 0
+
+    def change_mode(self):
+        mode = self.rnd.choice(["auto", "on", "off"])
+        error = self.write(f"{self.h.vmq}/vlan_filtering", mode)
+        assert error in ("", "EOPNOTSUPP", "EBUSY")
+        if not error:
+            self.oracle.mode = mode
+        return not error
+
+    def change_enabled(self):
+        on = not self.oracle.enabled
+        assert self.write(f"{self.h.vmq}/enabled", str(int(on))) == ""
+        self.oracle.enabled = on
+        return True
+
+    def step(self):
+        """A burst that is on its way while something changes, and one after it."""
+        before = self.oracle.copy()
+        first = self.burst()
+        self.change()
+        self.expect(first, before, self.oracle)
+        self.expect(self.burst(), self.oracle)
+        effective = self.h.read(f"{self.h.vmq}/vlan_filtering_effective")
+        assert (effective == "on") == self.oracle.filtering() or not self.oracle.enabled
+        self.taps.wait(self.least, timeout=20)
+
+
+def judge(run, taps):
+    """Compares the receivers' logs with the oracle: [what is wrong, ...]."""
+    came = collections.defaultdict(list)
+    for f in taps.frames:
+        came[f.serial].append(f.tap if isinstance(f.tap, str) else f.tap[1])
+    wrong = []
+    for serial, alternatives in run.allowed.items():
+        if sorted(came[serial], key=str) not in [sorted(places, key=str) for places in alternatives]:
+            wrong.append(f"frame {serial} {run.about[serial]}: came at {came[serial]}, should at {alternatives}")
+    strange = came.keys() - run.allowed.keys()
+    return wrong + [f"frames that nobody sent: {sorted(strange)[:5]}"] * bool(strange)
+
+
+def test_random_frames(host, count):
+    """Each of many random frames arrives once at exactly the places that the oracle names."""
+    h, frames = host, count(100000)
+    seed = int(os.environ.get("SEED") or random.randrange(1 << 32))
+    say(f"SEED={seed}")
+    h.ports([mac for _, mac in PORTS.values()])
+    assert [h.port_queue(name) for name in PORTS] == [queue for queue, _ in PORTS.values()]
+    for queue in ADMIN:
+        running_queue(h, queue)
+    with h.taps(*PORTS, *[(h.dev, n) for n in (0, *ADMIN)]) as t:
+        run = Run(h, random.Random(seed), t)
+        while len(run.allowed) < frames:
+            run.step()
+    say(f"{len(run.allowed)} frames, {len(t.frames)} receipts; changes: " + ", ".join(
+        f"{kind} {verdict} {n}" for (kind, verdict), n in sorted(run.done.items())))
+    wrong = judge(run, t)
+    assert not wrong, f"{len(wrong)} frames: " + "; ".join(wrong[:5])
+    assert any(sum(1 for s in a if s) > 0 for a in run.allowed.values())
