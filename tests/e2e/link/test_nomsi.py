@@ -82,7 +82,7 @@ def test_plain_nic(nomsi_guest):
         assert numbers[name] == "0", name
     assert g.out(f"ls /sys/class/net/{h.dev}/queues").split() == ["rx-0", "tx-0"]
     shown = g.out(f"ethtool -l {h.dev}")
-    assert re.findall(r"^(?:Combined|Other):\s+(\d+)$", shown, re.M) == ["0", "1", "0", "1"], shown
+    assert re.findall(r"^\w+:\s+(\d+)$", shown, re.M) == ["1", "1"], shown
     assert not [k for k in h.counters() if re.search(r"queue_[1-9]", k)]
     q = h.queue(0)
     assert (q["state"], q["cpu"], q["cpu_policy"], q["exact"]) == ("running", "none", "free", "1")
