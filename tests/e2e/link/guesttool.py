@@ -66,18 +66,16 @@ def split(interface):
 
 
 def filter_numbered(queue=None):
-    """Classic BPF: ethertype of numbered frames and, if asked for, frames for
-    which receive queue `queue` is recorded."""
-    ancillary = 0x100000000 - 0x1000
-    wanted = [(0x28, 0, 0, ancillary + 0), (0x15, 0, 1, wire.ETHERTYPE)]
+    """Classic BPF: numbered frames, also behind one tag that is in the frame, and, if
+    asked for, only those for which receive queue `queue` is recorded."""
+    magic = int.from_bytes(wire.MAGIC, "big")
     accept, refuse = (0x06, 0, 0, 0xFFFF), (0x06, 0, 0, 0)
+    start = [(0x20, 0, 0, 14), (0x15, 2, 0, magic), (0x20, 0, 0, 18)]
     if queue is None:
-        code = [*wanted, accept, refuse]
-    else:
-        # skb->queue_mapping is 0 without a recorded queue, else queue + 1.
-        code = [wanted[0], (0x15, 0, 3, wire.ETHERTYPE), (0x28, 0, 0, ancillary + 24), (0x15, 0, 1, queue + 1)]
-        code += [accept, refuse]
-    return code
+        return [*start, (0x15, 0, 1, magic), accept, refuse]
+    # skb->queue_mapping is 0 without a recorded queue, else queue + 1.
+    recorded = [(0x28, 0, 0, 0x100000000 - 0x1000 + 24), (0x15, 0, 1, queue + 1)]
+    return [*start, (0x15, 0, 3, magic), *recorded, accept, refuse]
 
 
 def attach(sock, code):
