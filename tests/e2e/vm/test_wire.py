@@ -80,7 +80,7 @@ def test_host_to_guest(wired, nics, count):
 
 
 def test_kinds_of_frames(wired, nics):
-    """Broadcast, tagged, large and foreign frames are written down as they were."""
+    """Broadcast, tagged, large frames and other ethertypes are written down as they were; others are not."""
     g = wired
     g.run(f"ip link set {nics[0]} promisc on")
     try:
@@ -89,7 +89,9 @@ def test_kinds_of_frames(wired, nics):
             g.wire(0).send(eth(g.mac(0), OUTSIDE, vlan=(100, 5), serial=2))
             g.wire(0).send(eth(OTHER, OUTSIDE, serial=3, size=1514))
             g.wire(0).send(eth(OTHER, OUTSIDE, ethertype=0x88B6, serial=4))
-            t.wait(3)
+            g.wire(0).send(eth(OTHER, OUTSIDE, payload=b"not a number" * 4))
+            g.wire(0).send(eth(OTHER, OUTSIDE, vlan=7, serial=5))
+            t.wait(5)
     finally:
         g.run(f"ip link set {nics[0]} promisc off")
     # The in-tree driver spreads over its queues: no order between these.
@@ -97,6 +99,8 @@ def test_kinds_of_frames(wired, nics):
         Frame(nics[0], nics[0], BROADCAST, OUTSIDE, None, False, 1, True),
         Frame(nics[0], nics[0], g.mac(0), OUTSIDE, 100, False, 2, True),
         Frame(nics[0], nics[0], OTHER, OUTSIDE, None, False, 3, True),
+        Frame(nics[0], nics[0], OTHER, OUTSIDE, None, False, 4, True),
+        Frame(nics[0], nics[0], OTHER, OUTSIDE, 7, False, 5, True),
     ]
 
 
