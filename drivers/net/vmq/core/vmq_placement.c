@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Which CPU serves a queue, and the strict pin that keeps it there. */
+#include <linux/delay.h>
 #include <kunit/visibility.h>
 #include <linux/cpu.h>
 #include <linux/export.h>
@@ -8,6 +9,9 @@
 #include <linux/slab.h>
 #include <linux/topology.h>
 #include "vmq_priv.h"
+
+/* With the pauses between them, at least ten ticks of any kernel. */
+#define VMQ_PLACEMENT_KICKS	20
 
 /*
  * The candidate that serves the fewest queues; CPU 0 only when all others
@@ -112,9 +116,23 @@ void vmq_placement_unlock_irq(struct vmq_queue *q)
 }
 
 /*
- * Move a queue to another CPU. On x86 without interrupt remapping an MSI-X
- * vector moves only when it next fires, so fire it.
+ * On x86 without interrupt remapping an MSI-X vector moves only when it next
+ * fires, so fire it. One that has just moved refuses until its old place is
+ * cleaned up, a tick later, and then waits for one more: fire it again.
  */
+static void vmq_placement_kick(struct vmq_queue *q, unsigned int cpu)
+{
+	unsigned int i;
+
+	for (i = 0; i < VMQ_PLACEMENT_KICKS; i++) {
+		q->dev->ops->queue_kick(q->dev, q->id);
+		if (vmq_placement_effective(q) == cpu)
+			return;
+		usleep_range(2000, 4000);
+	}
+}
+
+/* Move a queue to another CPU. */
 int vmq_placement_set(struct vmq_queue *q, unsigned int cpu)
 {
 	int err;
@@ -124,7 +142,7 @@ int vmq_placement_set(struct vmq_queue *q, unsigned int cpu)
 		err = irq_set_affinity(q->irq, cpumask_of(cpu));
 		if (err)
 			return err;
-		q->dev->ops->queue_kick(q->dev, q->id);
+		vmq_placement_kick(q, cpu);
 	}
 	WRITE_ONCE(q->cpu, cpu);
 	return 0;
