@@ -21,11 +21,10 @@ class Oracle:
         self.queue_of = {name: queue for name, (queue, _) in ports.items()}
         self.filters = {(mac, UNTAGGED): name for name, (_, mac) in ports.items()}
         self.mode = "auto"
-        self.enabled = True
 
     def copy(self):
         o = Oracle(self.host, {})
-        o.queue_of, o.filters, o.mode, o.enabled = dict(self.queue_of), dict(self.filters), self.mode, self.enabled
+        o.queue_of, o.filters, o.mode = dict(self.queue_of), dict(self.filters), self.mode
         return o
 
     def add(self, owner, mac, vlan):
@@ -36,8 +35,6 @@ class Oracle:
         del self.filters[mac, vlan]
 
     def queue(self, owner):
-        if not self.enabled:
-            return 0
         return self.queue_of.get(owner, owner)
 
     def filtering(self):
