@@ -375,8 +375,7 @@ static void vmq_filter_remove(struct vmq_dev *dev, struct vmq_filter *f)
 
 	f->to = vmq_filter_heir(dev, f);
 	f->change = VMQ_CHANGE_LEAVE;
-	if (!WARN_ON_ONCE(vmq_route_plan(dev, NULL)))
-		vmq_shift_apply(dev);
+	vmq_shift_replan(dev);
 	vmq_filter_unhash(dev, f);
 	list_del(&f->list);
 	RCU_INIT_POINTER(dev->filter_ids[f->id], NULL);

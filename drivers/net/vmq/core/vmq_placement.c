@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Which CPU serves a queue, and the strict pin that keeps it there. */
-#include <linux/delay.h>
 #include <kunit/visibility.h>
 #include <linux/cpu.h>
+#include <linux/delay.h>
 #include <linux/export.h>
 #include <linux/interrupt.h>
 #include <linux/irq.h>

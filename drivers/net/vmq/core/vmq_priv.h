@@ -96,6 +96,7 @@ void vmq_ntuple_format(struct ethtool_rx_flow_spec *fs,
 /* vmq_route.c: what the NIC has to be told, with vmq_dev.lock held */
 int vmq_route_init(struct vmq_dev *dev);
 void vmq_route_fini(struct vmq_dev *dev);
+u64 vmq_route_live(const struct vmq_dev *dev);
 int vmq_route_plan(struct vmq_dev *dev, struct netlink_ext_ack *extack);
 bool vmq_route_can_improve(const struct vmq_dev *dev);
 void vmq_route_publish(struct vmq_dev *dev);
@@ -104,6 +105,7 @@ bool vmq_route_is_exact(struct vmq_dev *dev, u16 queue);
 /* vmq_shift.c: telling it, with vmq_dev.lock held */
 void vmq_route_replay(struct vmq_dev *dev);
 void vmq_shift_apply(struct vmq_dev *dev);
+void vmq_shift_replan(struct vmq_dev *dev);
 void vmq_shift_settle(struct vmq_dev *dev);
 
 /* vmq_vlan.c */

@@ -253,8 +253,7 @@ int vmq_queue_commit_locked(struct vmq_queue *q, enum vmq_owner owner,
 		return 0;
 
 	/* The frames of these filters used the default queue up to now. */
-	if (!WARN_ON_ONCE(vmq_route_plan(dev, NULL)))
-		vmq_shift_apply(dev);
+	vmq_shift_replan(dev);
 	vmq_shift_settle(dev);
 	return 0;
 }

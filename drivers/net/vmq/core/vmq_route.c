@@ -6,8 +6,6 @@
  * that its address and its VLAN have in common, or to queue 0 if there are
  * none. A plan that does not work out changes nothing.
  */
-#include <kunit/visibility.h>
-#include <linux/export.h>
 #include <linux/slab.h>
 #include "vmq_priv.h"
 
@@ -113,11 +111,22 @@ static u16 vmq_route_vid(const struct vmq_filter *f)
 	return f->m.vlan == VMQ_VLAN_ANY ? VMQ_VLAN_UNTAGGED : f->m.vlan;
 }
 
+/* The VM queues whose rings run. */
+u64 vmq_route_live(const struct vmq_dev *dev)
+{
+	u64 live = 0;
+	u16 id;
+
+	for (id = 1; id < dev->caps->pools; id++)
+		if (dev->queues[id].started)
+			live |= BIT_ULL(id);
+	return live;
+}
+
 static void vmq_route_begin(struct vmq_dev *dev)
 {
 	struct vmq_route *r = dev->next;
 	unsigned int i;
-	u16 id;
 
 	*r = *dev->route;
 	for (i = 0; i < dev->caps->mac_slots; i++) {
@@ -130,10 +139,7 @@ static void vmq_route_begin(struct vmq_dev *dev)
 	}
 	r->untagged = 0;
 	r->lacking = false;
-	r->live = 0;
-	for (id = 1; id < dev->caps->pools; id++)
-		if (dev->queues[id].started)
-			r->live |= BIT_ULL(id);
+	r->live = vmq_route_live(dev);
 }
 
 /* What a filter of queue 0 wants is software's: it needs no address slot. */

@@ -4,8 +4,6 @@
  * none is lost, doubled or reordered, and none is seen by a queue that it is
  * not for. It cannot fail.
  */
-#include <kunit/visibility.h>
-#include <linux/export.h>
 #include "vmq_priv.h"
 
 struct vmq_shift {
@@ -106,13 +104,9 @@ void vmq_route_replay(struct vmq_dev *dev)
 {
 	struct vmq_route *r = dev->route;
 	unsigned int i;
-	u16 id;
 
 	lockdep_assert_held(&dev->lock);
-	r->live = 0;
-	for (id = 1; id < dev->caps->pools; id++)
-		if (dev->queues[id].started)
-			r->live |= BIT_ULL(id);
+	r->live = vmq_route_live(dev);
 	if (r->vlan_filtering)
 		vmq_shift_vlans_on(dev, r);
 	for (i = 0; i < dev->caps->mac_slots; i++)
@@ -384,6 +378,13 @@ void vmq_shift_apply(struct vmq_dev *dev)
 	if (vmq_route_can_improve(dev) &&
 	    !WARN_ON_ONCE(vmq_route_plan(dev, NULL)))
 		vmq_shift_once(dev);
+}
+
+/* Plan anew where that cannot be refused, and put it in force. */
+void vmq_shift_replan(struct vmq_dev *dev)
+{
+	if (!WARN_ON_ONCE(vmq_route_plan(dev, NULL)))
+		vmq_shift_apply(dev);
 }
 
 static struct vmq_filter *vmq_shift_sole(const struct vmq_queue *q)

@@ -154,6 +154,17 @@ static ssize_t vlan_filters_free_show(struct device *d,
 }
 static DEVICE_ATTR_RO(vlan_filters_free);
 
+/* 0 or 1, or why it is neither. */
+static int vmq_dev_parse_switch(struct vmq_dev *dev, const char *file,
+				const char *buf)
+{
+	unsigned int on;
+
+	if (kstrtouint(buf, 10, &on) || on > 1)
+		return vmq_refuse(dev, NULL, -EINVAL, "%s takes 0 or 1", file);
+	return on;
+}
+
 static ssize_t enabled_show(struct device *d, struct device_attribute *attr,
 			    char *buf)
 {
@@ -165,18 +176,16 @@ static ssize_t enabled_store(struct device *d, struct device_attribute *attr,
 			     const char *buf, size_t count)
 {
 	struct vmq_dev *dev = vmq_dev_from_device(d);
-	unsigned int on;
-	int err;
+	int ret;
 
-	err = vmq_sysfs_enter(dev);
-	if (err)
-		return err;
-	if (kstrtouint(buf, 10, &on) || on > 1)
-		err = vmq_refuse(dev, NULL, -EINVAL, "enabled takes 0 or 1");
-	else
-		err = vmq_dev_enable(dev, on, NULL);
+	ret = vmq_sysfs_enter(dev);
+	if (ret)
+		return ret;
+	ret = vmq_dev_parse_switch(dev, attr->attr.name, buf);
+	if (ret >= 0)
+		ret = vmq_dev_enable(dev, ret, NULL);
 	rtnl_unlock();
-	return err ? err : count;
+	return ret ? ret : count;
 }
 static DEVICE_ATTR_RW(enabled);
 
@@ -238,20 +247,18 @@ static ssize_t count_hits_store(struct device *d, struct device_attribute *attr,
 				const char *buf, size_t count)
 {
 	struct vmq_dev *dev = vmq_dev_from_device(d);
-	unsigned int on;
-	int err;
+	int ret;
 
-	err = vmq_sysfs_begin_store(dev);
-	if (err)
-		return err;
-	if (kstrtouint(buf, 10, &on) || on > 1) {
-		err = vmq_refuse(dev, NULL, -EINVAL, "count_hits takes 0 or 1");
-	} else {
-		WRITE_ONCE(dev->count_hits, on);
+	ret = vmq_sysfs_begin_store(dev);
+	if (ret)
+		return ret;
+	ret = vmq_dev_parse_switch(dev, attr->attr.name, buf);
+	if (ret >= 0) {
+		WRITE_ONCE(dev->count_hits, ret);
 		vmq_shift_settle(dev);
 	}
 	vmq_sysfs_end_store(dev);
-	return err ? err : count;
+	return ret < 0 ? ret : count;
 }
 static DEVICE_ATTR_RW(count_hits);
 

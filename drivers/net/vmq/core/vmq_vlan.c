@@ -41,33 +41,28 @@ restore_mode:
 EXPORT_SYMBOL_IF_KUNIT(vmq_vlan_set_mode_locked);
 
 /* The host's VLANs need a slot while VLAN filtering is on, and else nothing. */
-static void vmq_vlan_host_changed(struct vmq_dev *dev)
+static void vmq_vlan_set_host(struct vmq_dev *dev, u16 vid, bool add)
 {
-	if (!dev->route->vlan_filtering)
-		return;
-	if (WARN_ON_ONCE(vmq_route_plan(dev, NULL)))
-		return;
-	vmq_shift_apply(dev);
-	vmq_shift_settle(dev);
+	ASSERT_RTNL();
+	mutex_lock(&dev->lock);
+	__assign_bit(vid, dev->host_vids, add);
+	if (dev->route->vlan_filtering) {
+		vmq_shift_replan(dev);
+		vmq_shift_settle(dev);
+	}
+	if (add)
+		vmq_vlan_warn_lacking(dev);
+	mutex_unlock(&dev->lock);
 }
 
 void vmq_dev_vid_add(struct vmq_dev *dev, u16 vid)
 {
-	ASSERT_RTNL();
-	mutex_lock(&dev->lock);
-	__set_bit(vid, dev->host_vids);
-	vmq_vlan_host_changed(dev);
-	vmq_vlan_warn_lacking(dev);
-	mutex_unlock(&dev->lock);
+	vmq_vlan_set_host(dev, vid, true);
 }
 EXPORT_SYMBOL_GPL(vmq_dev_vid_add);
 
 void vmq_dev_vid_del(struct vmq_dev *dev, u16 vid)
 {
-	ASSERT_RTNL();
-	mutex_lock(&dev->lock);
-	__clear_bit(vid, dev->host_vids);
-	vmq_vlan_host_changed(dev);
-	mutex_unlock(&dev->lock);
+	vmq_vlan_set_host(dev, vid, false);
 }
 EXPORT_SYMBOL_GPL(vmq_dev_vid_del);
