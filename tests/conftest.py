@@ -34,7 +34,7 @@ from tests.vm import topology
 
 TESTS = os.path.dirname(os.path.abspath(__file__))
 SHORT_FORM = 20
-SHORT_LEAST = 10
+SHORT_LEAST = 5
 HEARTBEAT = 25
 # Guests kept running at the same time: 1 to 2 GiB each.
 GUESTS_MAX = 2
@@ -375,10 +375,10 @@ def kernel(request):
 
 @pytest.fixture
 def count():
-    """count(n_full): rounds to do in this run; prints them."""
+    """count(n_full): rounds to do in this run, a `part` of them in the short form; prints them."""
 
-    def rounds(n_full):
-        n = n_full if FULL else max(SHORT_LEAST, n_full // SHORT_FORM)
+    def rounds(n_full, part=SHORT_FORM):
+        n = n_full if FULL else max(SHORT_LEAST, n_full // part)
         say(f"    count: {n}" + ("" if FULL else f" (short form of {n_full})"))
         return n
 

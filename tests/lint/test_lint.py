@@ -65,7 +65,6 @@ def long_function():
 
 # check, file, its text, a word of the finding expected there
 TEXT_DEFECTS = {
-    "checkpatch": ("checkpatch", CORE, c_file("int  vmq_defect ;\n"), "SPACING"),
     "kernel-doc-wrong": (
         "kernel-doc", HEADER,
         "/* SPDX-License-Identifier: GPL-2.0-only */\n/**\n"
@@ -173,6 +172,15 @@ def test_planted_defect_is_found(copy, findings_before, defect):
              and f" {check}: " in line and word in line]
     assert found, after.stdout + after.stderr
     assert after.returncode == 1
+
+
+def test_planted_style_defect_is_found(tmp_path):
+    """A defect that checkpatch can see is reported; in one file, for it is slow."""
+    with planted(tmp_path, CORE, c_file("int  vmq_defect ;\n")):
+        result = lint("--tree", tmp_path, "checkpatch")
+    assert result.returncode == 1, result.stderr
+    assert any(line.startswith(f"{CORE}:") and "SPACING" in line
+               for line in result.stdout.splitlines()), result.stdout
 
 
 BUILD_DEFECTS = {
