@@ -167,17 +167,23 @@ int vmq_queue_allocate(struct vmq_dev *dev, const char *vm_name,
 		       struct netlink_ext_ack *extack);
 
 /**
- * vmq_queue_commit - end of the allocation: rings and interrupt come to life
+ * vmq_queue_commit - end of the allocation: rings and interrupts come to life
  * @dev: the device
- * @id: a queue of the caller, allocated or set
- * @extack: reason of a refusal
+ * @ids: queues of the vswitch, allocated or set
+ * @status: what became of each: 0, -EINVAL in another state or for an id
+ *	beyond the last, -ENOENT, -EADDRINUSE, -ENOMEM, -ENODEV, -ETIMEDOUT
+ * @n: how many
+ * @extack: reason of the last refusal
+ *
+ * Each queue is committed or refused on its own; frames of the filters of all
+ * that are committed change to their rings together.
  *
  * Context: rtnl held, may sleep.
  *
- * Return: 0, -EINVAL in another state, -ENOMEM.
+ * Return: 0 when all run, else the first error in @status.
  */
-int vmq_queue_commit(struct vmq_dev *dev, u16 id,
-		     struct netlink_ext_ack *extack);
+int vmq_queue_commit(struct vmq_dev *dev, const u16 *ids, int *status,
+		     unsigned int n, struct netlink_ext_ack *extack);
 
 /**
  * vmq_queue_release - give a queue back, whatever state it is in

@@ -62,6 +62,46 @@ static void vmq_queue_test_commit_set(struct kunit *test)
 			   "alloc 1, start 1, hold 1, write 11 0x2, drain 0, release 1");
 }
 
+/* Several at once: each has an answer of its own, and frames move once. */
+static void vmq_queue_test_commit_several(struct kunit *test)
+{
+	const u16 ids[] = { 1, FAKE_QUEUES, 3, 2, 4 };
+	const int wanted[] = { 0, -EINVAL, -EADDRINUSE, 0, -ENOMEM };
+	const int again[] = { -EINVAL, -EINVAL, -EADDRINUSE, -EINVAL, 0 };
+	struct fake_nic *f = test->priv;
+	int status[ARRAY_SIZE(ids)];
+	u16 id;
+
+	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
+	fake_allocate(f, ADMIN, 3);
+	for (id = 1; id <= 4; id++)
+		if (id != 3)
+			KUNIT_ASSERT_EQ(test, fake_allocate(f, VSWITCH, 0), id);
+	fake_add(f, VSWITCH, 1, 0x11, 0);
+	fake_add(f, VSWITCH, 2, 0x12, 0);
+	f->queues[4].alloc_err = -ENOMEM;
+	fake_log_clear(f);
+	rtnl_lock();
+	KUNIT_EXPECT_EQ(test, vmq_queue_commit(&f->dev, ids, status,
+					       ARRAY_SIZE(ids), NULL), -EINVAL);
+	rtnl_unlock();
+	KUNIT_EXPECT_MEMEQ(test, status, wanted, sizeof(wanted));
+	KUNIT_EXPECT_STREQ(test, f->log,
+			   "alloc 1, start 1, alloc 2, start 2, alloc 4, hold 1, hold 2, write 11 0x2, write 12 0x4, drain 0, release 1, release 2");
+	KUNIT_EXPECT_EQ(test, fake_state(f, 1), VMQ_QUEUE_RUNNING);
+	KUNIT_EXPECT_EQ(test, fake_state(f, 2), VMQ_QUEUE_RUNNING);
+	KUNIT_EXPECT_EQ(test, fake_state(f, 3), VMQ_QUEUE_ALLOCATED);
+	KUNIT_EXPECT_EQ(test, fake_state(f, 4), VMQ_QUEUE_ALLOCATED);
+
+	f->queues[4].alloc_err = 0;
+	rtnl_lock();
+	KUNIT_EXPECT_EQ(test, vmq_queue_commit(&f->dev, ids, status,
+					       ARRAY_SIZE(ids), NULL), -EINVAL);
+	rtnl_unlock();
+	KUNIT_EXPECT_MEMEQ(test, status, again, sizeof(again));
+	KUNIT_EXPECT_EQ(test, fake_state(f, 4), VMQ_QUEUE_PAUSED);
+}
+
 /* Queue 0 is there, runs, and is nobody's to allocate or free. */
 static void vmq_queue_test_default(struct kunit *test)
 {
@@ -348,6 +388,7 @@ static struct kunit_case vmq_queue_test_cases[] = {
 	KUNIT_CASE(vmq_queue_test_life),
 	KUNIT_CASE(vmq_queue_test_order),
 	KUNIT_CASE(vmq_queue_test_commit_set),
+	KUNIT_CASE(vmq_queue_test_commit_several),
 	KUNIT_CASE(vmq_queue_test_default),
 	KUNIT_CASE(vmq_queue_test_refusals),
 	KUNIT_CASE(vmq_queue_test_owner),

@@ -284,10 +284,9 @@ int vmq_filter_add_locked(struct vmq_dev *dev, u16 id,
 	int err;
 
 	lockdep_assert_held(&dev->lock);
-	if (id >= dev->caps->pools)
-		return vmq_refuse(dev, extack, -EINVAL,
-				  "there is no queue %u, the last one is %u",
-				  id, dev->caps->pools - 1);
+	err = vmq_queue_check_id(dev, id, extack);
+	if (err)
+		return err;
 	err = vmq_filter_check_match(dev, m, extack);
 	if (err)
 		return err;

@@ -123,6 +123,8 @@ void vmq_placement_unlock_irq(struct vmq_queue *q);
 int vmq_placement_effective(const struct vmq_queue *q);
 
 /* vmq_queue.c: all with vmq_dev.lock held */
+int vmq_queue_check_id(struct vmq_dev *dev, u16 id,
+		       struct netlink_ext_ack *extack);
 int vmq_queue_check_vmq(struct vmq_dev *dev, struct netlink_ext_ack *extack);
 int vmq_queue_allocate_any_locked(struct vmq_dev *dev, enum vmq_owner owner,
 				  const char *vm_name,

@@ -115,6 +115,16 @@ int vmq_queue_check_vmq(struct vmq_dev *dev, struct netlink_ext_ack *extack)
 	return 0;
 }
 
+int vmq_queue_check_id(struct vmq_dev *dev, u16 id,
+		       struct netlink_ext_ack *extack)
+{
+	if (id < dev->caps->pools)
+		return 0;
+	return vmq_refuse(dev, extack, -EINVAL,
+			  "there is no queue %u, the last one is %u", id,
+			  dev->caps->pools - 1);
+}
+
 static struct vmq_queue *vmq_queue_first_undefined(struct vmq_dev *dev)
 {
 	u16 i;
@@ -225,11 +235,11 @@ static const char *vmq_queue_up_reason(int err)
 	return "no interrupt";
 }
 
-int vmq_queue_commit_locked(struct vmq_queue *q, enum vmq_owner owner,
-			    struct netlink_ext_ack *extack)
+/* Its rings run on return; frames of its filters still use queue 0. */
+static int vmq_queue_begin(struct vmq_queue *q, enum vmq_owner owner,
+			   struct netlink_ext_ack *extack)
 {
 	struct vmq_dev *dev = q->dev;
-	bool live = dev->open;
 	int err;
 
 	err = vmq_queue_check_owner(q, owner, extack);
@@ -240,22 +250,33 @@ int vmq_queue_commit_locked(struct vmq_queue *q, enum vmq_owner owner,
 		return vmq_refuse(dev, extack, err,
 				  "queue %u is %s, only an allocated one can be committed",
 				  q->id, vmq_state_name(q->state));
-	if (live) {
+	if (dev->open) {
 		err = vmq_queue_up(q);
 		if (err)
 			return vmq_refuse(dev, extack, err,
 					  "queue %u cannot be started: %s",
 					  q->id, vmq_queue_up_reason(err));
 	}
+	return vmq_queue_event(q, VMQ_EVENT_COMMIT);
+}
 
-	vmq_queue_event(q, VMQ_EVENT_COMMIT);
-	if (!live || !q->nr_filters)
-		return 0;
-
-	/* The frames of these filters used the default queue up to now. */
+/* Queues whose rings have begun to run get the frames of their filters. */
+static void vmq_queue_join(struct vmq_dev *dev, unsigned int filters)
+{
+	if (!dev->open || !filters)
+		return;
 	vmq_shift_replan(dev);
 	vmq_shift_settle(dev);
-	return 0;
+}
+
+int vmq_queue_commit_locked(struct vmq_queue *q, enum vmq_owner owner,
+			    struct netlink_ext_ack *extack)
+{
+	int err = vmq_queue_begin(q, owner, extack);
+
+	if (!err)
+		vmq_queue_join(q->dev, q->nr_filters);
+	return err;
 }
 EXPORT_SYMBOL_IF_KUNIT(vmq_queue_commit_locked);
 
@@ -379,15 +400,28 @@ int vmq_queue_allocate(struct vmq_dev *dev, const char *vm_name,
 }
 EXPORT_SYMBOL_GPL(vmq_queue_allocate);
 
-int vmq_queue_commit(struct vmq_dev *dev, u16 id,
-		     struct netlink_ext_ack *extack)
+int vmq_queue_commit(struct vmq_dev *dev, const u16 *ids, int *status,
+		     unsigned int n, struct netlink_ext_ack *extack)
 {
-	int err;
+	unsigned int i, filters = 0;
+	struct vmq_queue *q;
+	int err = 0;
 
 	ASSERT_RTNL();
 	mutex_lock(&dev->lock);
-	err = vmq_queue_commit_locked(&dev->queues[id], VMQ_OWNER_VSWITCH,
-				      extack);
+	for (i = 0; i < n; i++) {
+		status[i] = vmq_queue_check_id(dev, ids[i], extack);
+		if (!status[i]) {
+			q = &dev->queues[ids[i]];
+			status[i] = vmq_queue_begin(q, VMQ_OWNER_VSWITCH,
+						    extack);
+		}
+		if (!status[i])
+			filters += q->nr_filters;
+		err = err ? err : status[i];
+	}
+	/* One change of the route for all of them. */
+	vmq_queue_join(dev, filters);
 	mutex_unlock(&dev->lock);
 	return err;
 }

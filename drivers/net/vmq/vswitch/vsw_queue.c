@@ -97,6 +97,7 @@ static enum vsw_reason vsw_queue_try_take(struct vsw_port *port)
 	struct netlink_ext_ack extack = {};
 	char name[IFNAMSIZ];
 	int id, err;
+	u16 queue;
 
 	if (!vmq_dev_has_vmq(vmq))
 		return VSW_REASON_NO_VMQ;
@@ -109,9 +110,9 @@ static enum vsw_reason vsw_queue_try_take(struct vsw_port *port)
 	if (id < 0)
 		return VSW_REASON_NO_QUEUE;
 
-	vmq_queue_set_consumer(vmq, id, &port->consumer);
-	err = vmq_queue_commit(vmq, id, &extack);
-	if (err)
+	queue = id;
+	vmq_queue_set_consumer(vmq, queue, &port->consumer);
+	if (vmq_queue_commit(vmq, &queue, &err, 1, &extack))
 		goto release;
 	err = vsw_queue_steer(port, id, &extack);
 	if (err)
