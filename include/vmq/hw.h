@@ -29,6 +29,9 @@ struct vmq_switch;
  * @mac_slots: exact unicast/multicast address slots, all of them
  * @mac_slots_host: slots from 0 on that the backend keeps for the host address
  * @vlan_slots: VLAN slots (VLVF)
+ * @buffers: receive descriptors of a queue unless somebody wants others
+ * @buffers_min: fewest, a power of two
+ * @buffers_max: most, a power of two
  * @no_vmq: why there is the default pool alone, in the user's words; NULL when
  *	@pools is more than 1
  */
@@ -38,6 +41,9 @@ struct vmq_hw_caps {
 	u16 mac_slots;
 	u16 mac_slots_host;
 	u16 vlan_slots;
+	u32 buffers;
+	u32 buffers_min;
+	u32 buffers_max;
 	const char *no_vmq;
 };
 
@@ -62,7 +68,8 @@ struct vmq_hw_caps {
  * @vlan_filtering: turn VLAN filtering on or off. With it on, frames that no
  *	pool gets by address and VLAN go to the default pool (82576 DS
  *	7.10.3.6); it is off after a reset, all VLAN slots empty.
- * @queue_alloc: rings, page pool and vector bookkeeping of the queue. -ENOMEM.
+ * @queue_alloc: rings, page pool and vector bookkeeping of the queue; the
+ *	receive ring has vmq_queue_buffers() descriptors. -ENOMEM.
  * @queue_free: undo @queue_alloc (and what @queue_held was waiting for: the
  *	kernel's page pool frees itself when the last page is back).
  * @queue_start: request the interrupt, enable NAPI and both rings. Only while
@@ -70,6 +77,10 @@ struct vmq_hw_caps {
  * @queue_stop: undo @queue_start: DMA has stopped and no poll runs on return;
  *	buffers of the ring went back to the page pool, sent or unsent transmit
  *	frames are freed.
+ * @queue_resize: give the running queue, to which no frame is routed and whose
+ *	ring has run dry, a receive ring of vmq_queue_buffers() descriptors. The
+ *	rest of it goes on. -ENOMEM with the old ring in use; -EIO when the
+ *	queue receives nothing until it is stopped and started.
  * @queue_held: frames of a stopped queue that readers still hold.
  * @queue_hold: no frame of the queue is delivered from return until
  *	@queue_release. The ring goes on filling.
@@ -96,6 +107,7 @@ struct vmq_hw_ops {
 	void (*queue_free)(struct vmq_dev *dev, u16 id);
 	int (*queue_start)(struct vmq_dev *dev, u16 id);
 	void (*queue_stop)(struct vmq_dev *dev, u16 id);
+	int (*queue_resize)(struct vmq_dev *dev, u16 id);
 	u32 (*queue_held)(struct vmq_dev *dev, u16 id);
 	void (*queue_hold)(struct vmq_dev *dev, u16 id);
 	void (*queue_release)(struct vmq_dev *dev, u16 id);
@@ -157,6 +169,7 @@ struct vmq_queue_tx_stats {
  * @owner: enum vmq_owner, valid unless undefined
  * @rings: the backend holds memory for the rings; core's alone
  * @started: the rings run; core's alone
+ * @parked: its ring runs, but frames of its filters use queue 0; core's alone
  * @pinned: the interrupt carries IRQ_NO_BALANCING by us; core's alone
  * @cpu_auto: @cpu was chosen by placement, not written by a user
  * @exact: the NIC lets in just what the queue's filters claim
@@ -168,6 +181,8 @@ struct vmq_queue_tx_stats {
  * @restore: what comes back of it when VMQ is on again; core's alone
  * @nr_filters: filters on this queue
  * @cpu: wanted CPU
+ * @buffers: receive descriptors that were asked for, or 0; see
+ *	vmq_queue_buffers()
  * @vm_name: user's name of the VM
  * @queue_name: user's name of the queue
  * @rx: receive counters
@@ -186,6 +201,7 @@ struct vmq_queue {
 	u8 owner;
 	bool rings;
 	bool started;
+	bool parked;
 	bool pinned;
 	bool cpu_auto;
 	bool exact;
@@ -194,6 +210,7 @@ struct vmq_queue {
 	u8 restore;
 	u16 nr_filters;
 	unsigned int cpu;
+	u32 buffers;
 	char vm_name[VMQ_NAME_LEN];
 	char queue_name[VMQ_NAME_LEN];
 
@@ -232,6 +249,8 @@ struct vmq_queue {
  *	lookup; READ_ONCE() in the data path
  * @freeing: looks whether the readers of freed queues gave their frames back
  * @enabled: queues can be used; written under rtnl and @lock
+ * @buffers: receive descriptors of queues for which nobody asked for others;
+ *	the backend's to change, under rtnl
  * @last_queue: id that the last write to vmq/allocate got, or 0
  * @text_lock: protects @last_error and the names of the queues; a leaf lock
  * @last_error: text and errno of the latest refusal
@@ -259,6 +278,7 @@ struct vmq_dev {
 	u16 nr_default_filters;
 	u16 nr_any_filters;
 	bool enabled;
+	u32 buffers;
 	u16 last_queue;
 	struct delayed_work freeing;
 
@@ -416,6 +436,21 @@ int vmq_ethtool_set_rxnfc(struct vmq_dev *dev, struct ethtool_rxnfc *info);
 static inline struct vmq_queue *vmq_dev_queue(const struct vmq_dev *dev, u16 id)
 {
 	return &dev->queues[id];
+}
+
+/**
+ * vmq_queue_buffers - receive descriptors that a queue's ring has, or will have
+ * @q: the queue
+ *
+ * Context: any.
+ *
+ * Return: a power of two.
+ */
+static inline u32 vmq_queue_buffers(const struct vmq_queue *q)
+{
+	u32 own = READ_ONCE(q->buffers);
+
+	return own ? own : READ_ONCE(q->dev->buffers);
 }
 
 #endif /* _VMQ_HW_H */

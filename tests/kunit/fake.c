@@ -13,6 +13,9 @@ const struct vmq_hw_caps fake_caps = {
 	.mac_slots	= 12,
 	.mac_slots_host	= 2,
 	.vlan_slots	= 32,
+	.buffers	= 512,
+	.buffers_min	= 64,
+	.buffers_max	= 4096,
 };
 
 static struct fake_nic *fake_from_dev(struct vmq_dev *dev)
@@ -376,6 +379,26 @@ static int fake_queue_alloc(struct vmq_dev *dev, u16 id)
 	if (q->alloc_err)
 		return q->alloc_err;
 	q->rings = true;
+	q->buffers = vmq_queue_buffers(&dev->queues[id]);
+	return 0;
+}
+
+static int fake_queue_resize(struct vmq_dev *dev, u16 id)
+{
+	struct fake_queue *q = fake_enter(dev, id);
+	struct fake_nic *f = q->nic;
+	unsigned int i;
+
+	fake_log(f, "resize %u to %u", id, vmq_queue_buffers(&dev->queues[id]));
+	if (!q->started || q->hold || q->nr)
+		fake_break(f, "ring of queue %u resized with %u frames%s", id,
+			   q->nr, q->started ? "" : ", stopped");
+	for (i = 0; i < f->caps.mac_slots; i++)
+		if (f->slots[i].pools & BIT_ULL(dev->queues[id].pool))
+			fake_break(f, "ring of queue %u resized in use", id);
+	if (q->resize_err)
+		return q->resize_err;
+	q->buffers = vmq_queue_buffers(&dev->queues[id]);
 	return 0;
 }
 
@@ -518,6 +541,7 @@ static const struct vmq_hw_ops fake_ops = {
 	.queue_free	= fake_queue_free,
 	.queue_start	= fake_queue_start,
 	.queue_stop	= fake_queue_stop,
+	.queue_resize	= fake_queue_resize,
 	.queue_held	= fake_queue_held,
 	.queue_hold	= fake_queue_hold,
 	.queue_release	= fake_queue_release,
@@ -834,6 +858,16 @@ int fake_enable(struct fake_nic *f, bool on)
 	rtnl_unlock();
 	strscpy(f->why, extack._msg ?: "");
 	return ret;
+}
+
+int fake_buffers(struct fake_nic *f, u16 id, u32 wanted)
+{
+	struct netlink_ext_ack extack;
+	int ret;
+
+	fake_lock(f, &extack);
+	ret = vmq_buffers_set_locked(&f->dev.queues[id], wanted, &extack);
+	return fake_unlock(f, &extack, ret);
 }
 
 int fake_vlan_mode(struct fake_nic *f, enum vmq_vlan_mode mode)

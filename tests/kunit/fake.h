@@ -54,7 +54,10 @@ struct fake_queue {
 	int alloc_err;
 	int start_err;
 	int drain_err;
+	int resize_err;
 	u32 held;
+	/* Descriptors of the ring that it has now. */
+	u32 buffers;
 	/* CPU of the latest pin, or -1. */
 	int pinned;
 	unsigned int kicks;
@@ -142,6 +145,7 @@ int fake_add(struct fake_nic *f, enum vmq_owner owner, u16 id, u8 addr,
 	     u16 vlan);
 int fake_del(struct fake_nic *f, enum vmq_owner owner, u32 fid);
 int fake_enable(struct fake_nic *f, bool on);
+int fake_buffers(struct fake_nic *f, u16 id, u32 wanted);
 int fake_vlan_mode(struct fake_nic *f, enum vmq_vlan_mode mode);
 int fake_move(struct fake_nic *f, const u32 *fids, unsigned int n, u16 to);
 void fake_consume(struct fake_nic *f, u16 id);

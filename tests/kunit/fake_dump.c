@@ -41,11 +41,13 @@ static int fake_dump_queues(struct fake_nic *f, char *buf, int size)
 	for (id = 0; id < f->caps.pools; id++) {
 		q = &f->dev.queues[id];
 		len += scnprintf(buf + len, size - len,
-				 "queue %u %s owner %u filters %u rings %d%d started %d%d hold %d irq %d\n",
+				 "queue %u %s owner %u filters %u rings %d%d started %d%d hold %d irq %d buffers %u %u parked %d\n",
 				 id, vmq_state_name(q->state), q->owner,
 				 q->nr_filters, q->rings, f->queues[id].rings,
 				 q->started, f->queues[id].started,
-				 f->queues[id].hold, q->pinned);
+				 f->queues[id].hold, q->pinned, q->buffers,
+				 f->queues[id].rings ? f->queues[id].buffers : 0,
+				 q->parked);
 	}
 	return len;
 }

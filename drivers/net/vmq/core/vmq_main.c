@@ -60,6 +60,7 @@ int vmq_dev_init(struct vmq_dev *dev, struct net_device *uplink,
 		vmq_queue_init(dev, i);
 	vmq_queue_init_default(&dev->queues[0]);
 	dev->enabled = vmq_dev_has_vmq(dev);
+	dev->buffers = caps->buffers;
 	uplink->sysfs_groups[0] = &vmq_dev_group;
 	uplink->sysfs_rx_queue_group = &vmq_queue_group;
 	return 0;

@@ -147,6 +147,11 @@ void vmq_queue_run_dry(struct vmq_queue *q);
 void vmq_queue_freeing_work(struct work_struct *work);
 void vmq_queue_finish_freeing(struct vmq_dev *dev);
 
+/* vmq_buffers.c */
+u32 vmq_buffers_fit(const struct vmq_hw_caps *caps, u32 wanted);
+int vmq_buffers_set_locked(struct vmq_queue *q, u32 wanted,
+			   struct netlink_ext_ack *extack);
+
 /* vmq_enable.c: rtnl held, and for the first vmq_dev.lock */
 void vmq_enable_restore_locked(struct vmq_queue *q);
 int vmq_dev_enable(struct vmq_dev *dev, bool on,

@@ -73,6 +73,7 @@ int vmq_queue_up(struct vmq_queue *q)
 		goto free_rings;
 	vmq_placement_lock_irq(q);
 	q->undrained = false;
+	q->parked = false;
 	WRITE_ONCE(q->started, true);
 	return 0;
 
@@ -164,6 +165,7 @@ int vmq_queue_allocate_locked(struct vmq_queue *q, enum vmq_owner owner,
 	vmq_queue_set_names(q, vm_name);
 	q->owner = owner;
 	if (q->restore != VMQ_RESTORE_CPU) {
+		WRITE_ONCE(q->buffers, 0);
 		q->cpu_auto = true;
 		WRITE_ONCE(q->cpu, vmq_placement_pick(q));
 	}

@@ -111,14 +111,14 @@ static u16 vmq_route_vid(const struct vmq_filter *f)
 	return f->m.vlan == VMQ_VLAN_ANY ? VMQ_VLAN_UNTAGGED : f->m.vlan;
 }
 
-/* The VM queues whose rings run. */
+/* The VM queues whose rings run and may be used. */
 u64 vmq_route_live(const struct vmq_dev *dev)
 {
 	u64 live = 0;
 	u16 id;
 
 	for (id = 1; id < dev->caps->pools; id++)
-		if (dev->queues[id].started)
+		if (dev->queues[id].started && !dev->queues[id].parked)
 			live |= BIT_ULL(id);
 	return live;
 }

@@ -246,6 +246,31 @@ static ssize_t vmq_cpu_policy_show(struct netdev_rx_queue *rxq, char *buf)
 }
 VMQ_QUEUE_ATTR_RO(cpu_policy);
 
+static ssize_t vmq_buffers_show(struct netdev_rx_queue *rxq, char *buf)
+{
+	struct vmq_queue *q = vmq_queue_from_rx(rxq);
+
+	return vmq_queue_exists(q) ?
+	       sysfs_emit(buf, "%u\n", vmq_queue_buffers(q)) :
+	       sysfs_emit(buf, "none\n");
+}
+
+static int vmq_buffers_write(struct vmq_queue *q, const char *word)
+{
+	u32 wanted = 0;
+	int err;
+
+	err = vmq_queue_check_set(q);
+	if (err)
+		return err;
+	if (strcmp(word, "auto") && (kstrtou32(word, 10, &wanted) || !wanted))
+		return vmq_refuse(q->dev, NULL, -EINVAL,
+				  "buffers takes a number above 0, or auto");
+	return vmq_buffers_set_locked(q, wanted, NULL);
+}
+
+VMQ_QUEUE_TEXT_STORE(buffers);
+
 static ssize_t vmq_irq_show(struct netdev_rx_queue *rxq, char *buf)
 {
 	return sysfs_emit(buf, "%d\n", vmq_queue_from_rx(rxq)->irq);
@@ -409,6 +434,7 @@ VMQ_QUEUE_COUNTER(tx_bytes, tx.bytes);
 VMQ_QUEUE_COUNTER(tx_dropped, tx.dropped);
 
 static struct attribute *vmq_queue_attrs[] = {
+	&vmq_attr_buffers.attr,
 	&vmq_attr_cpu.attr,
 	&vmq_attr_cpu_effective.attr,
 	&vmq_attr_cpu_policy.attr,

@@ -245,7 +245,6 @@ struct igbq_queue {
  * @up: initialised and receiving; written under rtnl
  * @vlan_filtering: frames are for the pools of their VLAN; under rtnl
  * @queues: array of @caps->pools
- * @rx_count: descriptors of a receive ring
  * @tx_count: descriptors of a transmit ring
  * @irq_other: interrupt of vector 0, or the only one
  * @phy_restart: autonegotiation is to be started; link_work does it
@@ -268,7 +267,6 @@ struct igbq_nic {
 	bool up;
 	bool vlan_filtering;
 	struct igbq_queue *queues;
-	u32 rx_count;
 	u32 tx_count;
 	int irq_other;
 	bool phy_restart;
@@ -358,9 +356,12 @@ void igbq_irq_queue_set_usecs(struct igbq_queue *q, u16 usecs);
 int igbq_ring_alloc(struct igbq_queue *q);
 void igbq_ring_free(struct igbq_queue *q);
 int igbq_ring_resize(struct igbq_nic *nic, u32 rx_count, u32 tx_count);
+int igbq_ring_resize_rx(struct igbq_queue *q);
 
 /* igbq_queue.c: life of a queue */
 int igbq_queue_poll(struct napi_struct *napi, int budget);
+void igbq_queue_lock(struct igbq_queue *q);
+void igbq_queue_unlock(struct igbq_queue *q);
 
 /* igbq_rx.c */
 int igbq_rx_start(struct igbq_queue *q);

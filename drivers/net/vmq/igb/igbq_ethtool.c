@@ -104,7 +104,7 @@ igbq_ethtool_get_ringparam(struct net_device *netdev,
 
 	ring->rx_max_pending = IGBQ_RING_MAX;
 	ring->tx_max_pending = IGBQ_RING_MAX;
-	ring->rx_pending = nic->rx_count;
+	ring->rx_pending = nic->vmq.buffers;
 	ring->tx_pending = nic->tx_count;
 }
 
@@ -127,7 +127,7 @@ igbq_ethtool_set_ringparam(struct net_device *netdev,
 				  "ring sizes are powers of two, rx %u to %u, tx %u to %u",
 				  IGBQ_RX_RING_MIN, IGBQ_RING_MAX,
 				  IGBQ_TX_RING_MIN, IGBQ_RING_MAX);
-	if (ring->rx_pending == nic->rx_count &&
+	if (ring->rx_pending == nic->vmq.buffers &&
 	    ring->tx_pending == nic->tx_count)
 		return 0;
 	return igbq_ring_resize(nic, ring->rx_pending, ring->tx_pending);

@@ -16,6 +16,11 @@ enum igbq_board {
 	IGBQ_BOARD_82576,
 };
 
+#define IGBQ_CAPS_BUFFERS				\
+	.buffers	= IGBQ_RING_DEFAULT,		\
+	.buffers_min	= IGBQ_RX_RING_MIN,		\
+	.buffers_max	= IGBQ_RING_MAX
+
 static const struct igbq_chip igbq_chips[] = {
 	[IGBQ_BOARD_82576] = {
 		.name		= "Intel 82576",
@@ -25,6 +30,7 @@ static const struct igbq_chip igbq_chips[] = {
 			.mac_slots	= 24,
 			.mac_slots_host	= 1,
 			.vlan_slots	= 32,
+			IGBQ_CAPS_BUFFERS,
 		},
 		.rings		= 16,
 		.ivar		= IGBQ_IVAR_COLUMNS,
@@ -45,6 +51,7 @@ static const struct vmq_hw_caps igbq_plain_caps = {
 	.pools		= 1,
 	.mac_slots	= 1,
 	.mac_slots_host	= 1,
+	IGBQ_CAPS_BUFFERS,
 	.no_vmq		= "the NIC has no MSI-X vectors",
 };
 
@@ -146,7 +153,6 @@ static struct igbq_nic *igbq_nic_alloc(struct pci_dev *pdev,
 	nic->chip = chip;
 	nic->caps = caps;
 	nic->msix = pdev->msix_enabled;
-	nic->rx_count = IGBQ_RING_DEFAULT;
 	nic->tx_count = IGBQ_RING_DEFAULT;
 	spin_lock_init(&nic->sample_lock);
 	for (i = 0; i < pools; i++)

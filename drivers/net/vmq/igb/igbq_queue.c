@@ -107,10 +107,9 @@ static u32 igbq_queue_held(struct vmq_dev *dev, u16 id)
 	return igbq_rx_held(igbq_queue_from_vmq(dev, id));
 }
 
-static void igbq_queue_hold(struct vmq_dev *dev, u16 id)
+/* No poll runs from return until igbq_queue_unlock(). */
+void igbq_queue_lock(struct igbq_queue *q)
 {
-	struct igbq_queue *q = igbq_queue_from_vmq(dev, id);
-
 	if (!q->running || q->held)
 		return;
 	napi_disable(&q->napi);
@@ -118,16 +117,29 @@ static void igbq_queue_hold(struct vmq_dev *dev, u16 id)
 }
 
 /* The interrupt makes the poll run on the queue's own CPU. */
-static void igbq_queue_release(struct vmq_dev *dev, u16 id)
+void igbq_queue_unlock(struct igbq_queue *q)
 {
-	struct igbq_queue *q = igbq_queue_from_vmq(dev, id);
-
 	if (!q->running || !q->held)
 		return;
 	q->held = false;
 	napi_enable(&q->napi);
 	igbq_irq_queue_unmask(q);
 	igbq_irq_queue_kick(q);
+}
+
+static void igbq_queue_hold(struct vmq_dev *dev, u16 id)
+{
+	igbq_queue_lock(igbq_queue_from_vmq(dev, id));
+}
+
+static void igbq_queue_release(struct vmq_dev *dev, u16 id)
+{
+	igbq_queue_unlock(igbq_queue_from_vmq(dev, id));
+}
+
+static int igbq_queue_resize(struct vmq_dev *dev, u16 id)
+{
+	return igbq_ring_resize_rx(igbq_queue_from_vmq(dev, id));
 }
 
 static bool igbq_queue_idle(const struct igbq_queue *q)
@@ -199,6 +211,7 @@ const struct vmq_hw_ops igbq_hw_ops = {
 	.queue_free	= igbq_queue_free,
 	.queue_start	= igbq_queue_start,
 	.queue_stop	= igbq_queue_stop,
+	.queue_resize	= igbq_queue_resize,
 	.queue_held	= igbq_queue_held,
 	.queue_hold	= igbq_queue_hold,
 	.queue_release	= igbq_queue_release,

@@ -56,15 +56,21 @@ static struct page_pool *igbq_ring_pool_create(struct igbq_queue *q)
 	return page_pool_create(&params);
 }
 
-/* vmq_hw_ops.queue_alloc: of the sizes that ethtool -G asked for */
+static int igbq_ring_mem_alloc_rx(struct igbq_queue *q,
+				  struct igbq_ring_mem *mem)
+{
+	return igbq_ring_mem_alloc(q->nic, mem, vmq_queue_buffers(q->vq),
+				   sizeof(struct page *));
+}
+
+/* vmq_hw_ops.queue_alloc */
 int igbq_ring_alloc(struct igbq_queue *q)
 {
 	struct igbq_nic *nic = q->nic;
 	struct page_pool *pool;
 	int err;
 
-	err = igbq_ring_mem_alloc(nic, &q->rx.mem, nic->rx_count,
-				  sizeof(struct page *));
+	err = igbq_ring_mem_alloc_rx(q, &q->rx.mem);
 	if (err)
 		return err;
 	err = igbq_ring_mem_alloc(nic, &q->tx.mem, nic->tx_count,
@@ -95,17 +101,48 @@ void igbq_ring_free(struct igbq_queue *q)
 	igbq_ring_mem_free(q->nic, &q->rx.mem);
 }
 
+/*
+ * vmq_hw_ops.queue_resize: the interrupt and the transmit ring stay. When even
+ * the old ring finds no buffer any more, the queue is left without receive.
+ */
+int igbq_ring_resize_rx(struct igbq_queue *q)
+{
+	struct igbq_ring_mem mem = {};
+	int err, back = 0;
+
+	err = igbq_ring_mem_alloc_rx(q, &mem);
+	if (err)
+		return err;
+
+	igbq_queue_lock(q);
+	igbq_rx_stop(q);
+	igbq_rx_release(q);
+	swap(q->rx.mem, mem);
+	err = igbq_rx_start(q);
+	if (err) {
+		swap(q->rx.mem, mem);
+		back = igbq_rx_start(q);
+	}
+	if (!back)
+		igbq_rx_post(q);
+	igbq_queue_unlock(q);
+
+	igbq_ring_mem_free(q->nic, &mem);
+	return back ? -EIO : err ? -ENOMEM : 0;
+}
+
 static int igbq_ring_restart(struct igbq_nic *nic, u32 rx_count, u32 tx_count)
 {
-	nic->rx_count = rx_count;
+	WRITE_ONCE(nic->vmq.buffers, rx_count);
 	nic->tx_count = tx_count;
 	return igbq_up(nic);
 }
 
 /**
- * igbq_ring_resize - give every queue rings of another size
+ * igbq_ring_resize - give all queues rings of another size
  * @nic: the device
- * @rx_count: descriptors, a power of two
+ * @rx_count: descriptors, a power of two; queues that were given a number of
+ *	their own keep it
  * @tx_count: descriptors, a power of two
  *
  * Context: rtnl held, may sleep. Return: 0, or a negative errno with the old
@@ -113,12 +150,12 @@ static int igbq_ring_restart(struct igbq_nic *nic, u32 rx_count, u32 tx_count)
  */
 int igbq_ring_resize(struct igbq_nic *nic, u32 rx_count, u32 tx_count)
 {
-	u32 rx_old = nic->rx_count;
+	u32 rx_old = nic->vmq.buffers;
 	u32 tx_old = nic->tx_count;
 	int err;
 
 	if (!nic->up) {
-		nic->rx_count = rx_count;
+		WRITE_ONCE(nic->vmq.buffers, rx_count);
 		nic->tx_count = tx_count;
 		return 0;
 	}
