@@ -54,7 +54,8 @@ struct vmq_hw_caps {
  * and @id is the queue's id (0 .. pools - 1). A void op cannot fail.
  *
  * @mac_write: write address slot @slot: frames to @addr go to the pools in the
- *	bitmap @pools; 0 clears the slot. One register write decides, so that no
+ *	bitmap @pools, of which the default pool is one if @addr is a group; 0
+ *	clears the slot. One register write decides, so that no
  *	frame is lost or doubled when only @pools changes. The write has reached
  *	the NIC on return. Idempotent. Only called while the rings of those
  *	pools run, or during vmq_dev_open().
@@ -127,7 +128,7 @@ struct vmq_hw_ops {
  * @checked: frames compared with the queue's filters in software; none while
  *	the queue is exact
  * @mismatch: checked frames that no filter of the queue claims; they went the
- *	default queue's way
+ *	default queue's way, or, of a group, which has a copy there, nowhere
  * @dropped: frames that could not be delivered (no memory, bad descriptor)
  */
 struct vmq_queue_rx_stats {
@@ -247,6 +248,7 @@ struct vmq_queue {
  *	no lookup; READ_ONCE() in the data path
  * @nr_any_filters: filters for any VLAN, so that without any a frame costs one
  *	lookup; READ_ONCE() in the data path
+ * @nr_group_filters: filters of group addresses, likewise
  * @freeing: looks whether the readers of freed queues gave their frames back
  * @enabled: queues can be used; written under rtnl and @lock
  * @buffers: receive descriptors of queues for which nobody asked for others;
@@ -277,6 +279,7 @@ struct vmq_dev {
 	u16 vlan_slots_free;
 	u16 nr_default_filters;
 	u16 nr_any_filters;
+	u16 nr_group_filters;
 	bool enabled;
 	u32 buffers;
 	u16 last_queue;

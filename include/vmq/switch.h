@@ -266,6 +266,21 @@ int vmq_filter_move(struct vmq_dev *dev, const u32 *fids, unsigned int n,
 		    u16 to, struct netlink_ext_ack *extack);
 
 /**
+ * vmq_group_consumer_rcu - who gets a copy of a group's frames from the NIC
+ * @dev: the device
+ * @m: what a frame of the default queue asks for; a group address
+ *
+ * The vswitch gives that consumer none. While the claim changes a frame may
+ * reach it twice, but not get lost.
+ *
+ * Context: RCU read side.
+ *
+ * Return: the consumer of the queue that has claimed the group, or NULL.
+ */
+struct vmq_consumer *vmq_group_consumer_rcu(const struct vmq_dev *dev,
+					    const struct vmq_match *m);
+
+/**
  * vmq_queue_xmit - post a frame to a queue's own transmit ring
  * @dev: the device
  * @id: the queue; 0 for a port that has none

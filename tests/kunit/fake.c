@@ -43,6 +43,29 @@ static void fake_leave(struct vmq_dev *dev)
 
 /* The receivers */
 
+/* A copy of a group's frame for its claimant, from the NIC or the switch. */
+static void fake_claimed(struct fake_nic *f, struct fake_stream *s, u32 serial)
+{
+	if (serial > s->claimed)
+		fake_break(f, "group %pM: frame %u after %u at its claimant",
+			   s->m.addr, serial, s->claimed);
+	else if (serial < s->claimed)
+		s->doubled++;
+	else
+		s->claimed++;
+}
+
+/* What queue 0 has of a group goes to who has no copy from the NIC. */
+static bool fake_received_group(struct fake_nic *f, struct fake_stream *s,
+				u32 serial, u16 to)
+{
+	if (to && to != s->claimant)
+		fake_break(f, "group %pM at queue %u", s->m.addr, to);
+	if (to || (s->claimant && !vmq_group_consumer_rcu(&f->dev, &s->m)))
+		fake_claimed(f, s, serial);
+	return to;
+}
+
 static void fake_received(struct fake_nic *f, struct sk_buff *skb, u16 to)
 {
 	struct fake_stream *s;
@@ -50,6 +73,11 @@ static void fake_received(struct fake_nic *f, struct sk_buff *skb, u16 to)
 
 	memcpy(&frame, skb->data + ETH_HLEN, sizeof(frame));
 	s = &f->streams[frame.stream];
+	if (is_multicast_ether_addr(s->m.addr) &&
+	    fake_received_group(f, s, frame.serial, to)) {
+		kfree_skb(skb);
+		return;
+	}
 	if (frame.serial != s->received)
 		fake_break(f, "%pM vlan %u: frame %u after %u", s->m.addr,
 			   s->m.vlan, frame.serial, s->received);
@@ -142,9 +170,10 @@ static const struct vmq_switch_ops fake_switch_ops = {
 
 void fake_match(struct vmq_match *m, u8 addr, u16 vlan)
 {
-	const u8 full[ETH_ALEN] = { 0x52, 0x54, 0x00, 0x00, 0x17, addr };
+	const u8 single[ETH_ALEN] = { 0x52, 0x54, 0x00, 0x00, 0x17, addr };
+	const u8 group[ETH_ALEN] = { 0x01, 0x00, 0x5e, 0x00, 0x17, addr };
 
-	ether_addr_copy(m->addr, full);
+	ether_addr_copy(m->addr, addr < FAKE_GROUP ? single : group);
 	m->vlan = vlan;
 }
 
@@ -155,6 +184,13 @@ struct fake_stream *fake_stream_add(struct fake_nic *f, u8 addr, u16 vlan)
 	fake_match(&s->m, addr, vlan);
 	s->may_go = U64_MAX;
 	return s;
+}
+
+/* From the next frame on, all frames of the group are the claimant's, too. */
+void fake_stream_claim(struct fake_stream *s, u16 claimant)
+{
+	s->claimant = claimant;
+	s->claimed = s->received;
 }
 
 struct sk_buff *fake_skb(struct fake_nic *f, const struct vmq_match *m,
@@ -314,6 +350,9 @@ static void fake_mac_write(struct vmq_dev *dev, u16 slot, const u8 *addr,
 		fake_break(f, "slot %u is not for filters", slot);
 		return;
 	}
+	if (pools && is_multicast_ether_addr(addr) &&
+	    !(pools & BIT_ULL(f->caps.default_pool)))
+		fake_break(f, "group %pM without the default pool", addr);
 	for (id = 0; id < f->caps.pools; id++)
 		if (pools & BIT_ULL(dev->queues[id].pool) &&
 		    !f->queues[id].started)

@@ -18,6 +18,9 @@
 #define FAKE_STREAMS	40
 #define FAKE_TEXT	8192
 
+/* Addresses from here on are groups, 01:00:5e:00:17:n. */
+#define FAKE_GROUP	0x80
+
 /* Owner word for fake_*(): the two enum vmq_owner, shorter. */
 #define ADMIN		VMQ_OWNER_ADMIN
 #define VSWITCH		VMQ_OWNER_VSWITCH
@@ -33,6 +36,13 @@ struct fake_stream {
 	u16 last;
 	/* Bitmap of the receivers that may get one now. */
 	u64 may_go;
+	/*
+	 * Of a group: the queue that has claimed it, from when on it gets all
+	 * frames, which comes next, and how many it got twice.
+	 */
+	u16 claimant;
+	u32 claimed;
+	u32 doubled;
 };
 
 /* A frame in a ring: its stream and its number. */
@@ -154,6 +164,7 @@ int fake_make_running(struct fake_nic *f, enum vmq_owner owner, u8 addr);
 /* Frames. Address n is 52:54:00:00:17:n. */
 void fake_match(struct vmq_match *m, u8 addr, u16 vlan);
 struct fake_stream *fake_stream_add(struct fake_nic *f, u8 addr, u16 vlan);
+void fake_stream_claim(struct fake_stream *s, u16 claimant);
 struct sk_buff *fake_skb(struct fake_nic *f, const struct vmq_match *m,
 			 const void *data, unsigned int len);
 u64 fake_route(const struct fake_nic *f, const struct vmq_match *m,

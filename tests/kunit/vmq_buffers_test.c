@@ -115,9 +115,12 @@ static void vmq_buffers_test_streams(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
 	KUNIT_ASSERT_EQ(test, fake_make_running(f, ADMIN, A), 1);
-	KUNIT_ASSERT_EQ(test, fake_make_running(f, ADMIN, B), 2);
+	KUNIT_ASSERT_EQ(test, fake_allocate(f, ADMIN, 2), 0);
+	fake_consume(f, 2);
+	KUNIT_ASSERT_EQ(test, fake_commit(f, ADMIN, 2), 0);
+	KUNIT_ASSERT_GT(test, fake_add(f, ADMIN, 2, B, 7), 0);
 	fake_stream_add(f, A, 0);
-	fake_stream_add(f, B, 0);
+	fake_stream_add(f, B, 7);
 	fake_stream_add(f, A, 7);
 	f->traffic = true;
 	for (round = 0; round < 40 && !f->broken[0]; round++) {

@@ -139,8 +139,10 @@ static const struct check_case check_cases[] = {
 	{ "zero address", { 0 }, 5, -EINVAL },
 	{ "zero address, any vlan", { 0 }, VMQ_VLAN_ANY, -EINVAL },
 	{ "broadcast", { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }, 0, -EINVAL },
-	{ "IPv4 group", { 0x01, 0x00, 0x5e, 0, 0, 1 }, 0, -EOPNOTSUPP },
-	{ "IPv6 group", { 0x33, 0x33, 0, 0, 0, 1 }, 5, -EOPNOTSUPP },
+	{ "IPv4 group", { 0x01, 0x00, 0x5e, 0, 0, 1 }, 0, 0 },
+	{ "IPv6 group", { 0x33, 0x33, 0, 0, 0, 1 }, 5, 0 },
+	{ "group of any VLAN", { 0x33, 0x33, 0, 0, 0, 1 }, VMQ_VLAN_ANY,
+	  -EOPNOTSUPP },
 };
 
 static void vmq_parse_test_check(struct kunit *test)

@@ -70,7 +70,8 @@ class Oracle:
             return [set()]
         vlan = tag or UNTAGGED
         if int(dst[:2], 16) & 1:
-            return self.group(vlan)
+            claimant = self.filters.get((dst, vlan))
+            return [places | ({claimant} if claimant and places else set()) for places in self.group(vlan)]
         if dst == self.host:
             return [{0}]
         return self.unicast(dst, vlan)

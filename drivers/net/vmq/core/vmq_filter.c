@@ -73,6 +73,20 @@ struct vmq_filter *vmq_filter_claims_rcu(const struct vmq_dev *dev,
 	return vmq_filter_find_rcu(dev, &any);
 }
 
+struct vmq_consumer *vmq_group_consumer_rcu(const struct vmq_dev *dev,
+					    const struct vmq_match *m)
+{
+	struct vmq_filter *f;
+
+	if (likely(!READ_ONCE(dev->nr_group_filters)))
+		return NULL;
+	f = vmq_filter_find_rcu(dev, m);
+	if (!f || !READ_ONCE(f->steered))
+		return NULL;
+	return rcu_dereference(dev->queues[READ_ONCE(f->queue)].consumer);
+}
+EXPORT_SYMBOL_GPL(vmq_group_consumer_rcu);
+
 struct vmq_filter *vmq_filter_find_locked(struct vmq_dev *dev,
 					  const struct vmq_match *m)
 {
@@ -216,6 +230,17 @@ static void vmq_filter_forget_change(struct vmq_dev *dev)
 	}
 }
 
+/* What frames are asked about only if somebody has such a filter. */
+static void vmq_filter_count_kind(struct vmq_dev *dev,
+				  const struct vmq_filter *f, int change)
+{
+	if (f->m.vlan == VMQ_VLAN_ANY)
+		WRITE_ONCE(dev->nr_any_filters, dev->nr_any_filters + change);
+	if (is_multicast_ether_addr(f->m.addr))
+		WRITE_ONCE(dev->nr_group_filters,
+			   dev->nr_group_filters + change);
+}
+
 static int vmq_filter_hash(struct vmq_dev *dev, struct vmq_filter *f,
 			   struct netlink_ext_ack *extack)
 {
@@ -224,15 +249,13 @@ static int vmq_filter_hash(struct vmq_dev *dev, struct vmq_filter *f,
 	err = rhashtable_insert_fast(dev->filters, &f->node, vmq_filter_params);
 	if (err)
 		return vmq_refuse(dev, extack, err, "no memory for a filter");
-	if (f->m.vlan == VMQ_VLAN_ANY)
-		WRITE_ONCE(dev->nr_any_filters, dev->nr_any_filters + 1);
+	vmq_filter_count_kind(dev, f, 1);
 	return 0;
 }
 
 static void vmq_filter_unhash(struct vmq_dev *dev, struct vmq_filter *f)
 {
-	if (f->m.vlan == VMQ_VLAN_ANY)
-		WRITE_ONCE(dev->nr_any_filters, dev->nr_any_filters - 1);
+	vmq_filter_count_kind(dev, f, -1);
 	rhashtable_remove_fast(dev->filters, &f->node, vmq_filter_params);
 }
 

@@ -27,8 +27,8 @@ const char *vmq_match_check(const struct vmq_match *m, int *err)
 		return "the VLAN ID must be 1 to 4094";
 
 	*err = -EOPNOTSUPP;
-	if (is_multicast_ether_addr(m->addr))
-		return "group addresses cannot be claimed by a queue";
+	if (is_multicast_ether_addr(m->addr) && m->vlan == VMQ_VLAN_ANY)
+		return "a group can be claimed in one VLAN, or untagged";
 	*err = 0;
 	return NULL;
 }

@@ -47,6 +47,7 @@ struct vmq_filter {
 	u16 to;			/* where it goes; the same when nothing changes */
 	u16 home;		/* queue it comes back to when VMQ is on, or 0 */
 	u8 change;		/* enum vmq_change */
+	bool steered;		/* of a group: the NIC gives @queue a copy */
 	u8 owner;
 	atomic64_t hits;	/* two NAPIs count while a filter moves */
 	struct rcu_head rcu;

@@ -160,6 +160,23 @@ static int vmq_route_plan_macs(struct vmq_dev *dev,
 	return 0;
 }
 
+/* Frames of a group reach its claimant and queue 0: there is one claimant. */
+static int vmq_route_check_groups(struct vmq_dev *dev,
+				  struct netlink_ext_ack *extack)
+{
+	const struct vmq_mac_slot *s;
+	unsigned int i;
+
+	for (i = 0; i < dev->caps->mac_slots; i++) {
+		s = &dev->next->macs[i];
+		if (is_multicast_ether_addr(s->addr) && hweight64(s->queues) > 1)
+			return vmq_refuse(dev, extack, -EBUSY,
+					  "the group %pM is claimed by another queue",
+					  s->addr);
+	}
+	return 0;
+}
+
 /* An address of several queues, whose frames only their VLANs tell apart. */
 static const u8 *vmq_route_find_split(const struct vmq_dev *dev)
 {
@@ -322,6 +339,9 @@ int vmq_route_plan(struct vmq_dev *dev, struct netlink_ext_ack *extack)
 	lockdep_assert_held(&dev->lock);
 	vmq_route_begin(dev);
 	err = vmq_route_plan_macs(dev, extack);
+	if (err)
+		return err;
+	err = vmq_route_check_groups(dev, extack);
 	if (err)
 		return err;
 	err = vmq_route_plan_mode(dev, extack);

@@ -97,8 +97,20 @@ static bool vmq_rx_check_one(struct vmq_rx_check *c, const struct sk_buff *skb)
 
 /*
  * What the NIC cannot tell apart: a frame that no filter of the queue claims is
- * not this VM's. It goes the default queue's way, and looks like that.
+ * not this VM's. It goes the default queue's way, and looks like that. Of a
+ * group's frames the default queue has a copy already.
  */
+static void vmq_rx_turn_away(struct sk_buff *skb, struct list_head *mismatch)
+{
+	if (unlikely(is_multicast_ether_addr(skb->data))) {
+		skb_list_del_init(skb);
+		consume_skb(skb);
+		return;
+	}
+	skb_record_rx_queue(skb, 0);
+	list_move_tail(&skb->list, mismatch);
+}
+
 static void vmq_rx_check_batch(struct vmq_queue *q, struct list_head *batch,
 			       struct list_head *mismatch)
 {
@@ -110,8 +122,7 @@ static void vmq_rx_check_batch(struct vmq_queue *q, struct list_head *batch,
 		if (vmq_rx_check_one(&c, skb))
 			continue;
 		c.mismatch++;
-		skb_record_rx_queue(skb, 0);
-		list_move_tail(&skb->list, mismatch);
+		vmq_rx_turn_away(skb, mismatch);
 	}
 	vmq_rx_check_flush(&c);
 

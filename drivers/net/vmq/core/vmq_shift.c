@@ -31,6 +31,35 @@ static u64 vmq_route_untagged_queues(const struct vmq_route *r)
 	return r->vlan_filtering ? r->untagged & r->live : r->live;
 }
 
+static u64 vmq_route_in_vlan(const struct vmq_dev *dev,
+			     const struct vmq_route *r, u16 vlan)
+{
+	unsigned int i;
+
+	if (!r->vlan_filtering || vlan == VMQ_VLAN_UNTAGGED)
+		return vmq_route_untagged_queues(r);
+	for (i = 0; i < dev->caps->vlan_slots; i++)
+		if (r->vlans[i].users && r->vlans[i].vid == vlan)
+			return vmq_route_vlan_queues(r, i);
+	return 0;
+}
+
+/* Does the NIC give the queue that a filter goes to what it claims? */
+static bool vmq_route_steers(const struct vmq_dev *dev,
+			     const struct vmq_route *r,
+			     const struct vmq_filter *f)
+{
+	u64 queues = vmq_route_in_vlan(dev, r, f->m.vlan) & BIT_ULL(f->to);
+	unsigned int i;
+
+	for (i = 0; i < dev->caps->mac_slots; i++)
+		if (r->macs[i].users &&
+		    ether_addr_equal(r->macs[i].addr, f->m.addr) &&
+		    vmq_route_mac_queues(r, i) & queues)
+			return true;
+	return false;
+}
+
 static u64 vmq_shift_pools(const struct vmq_dev *dev, u64 queues)
 {
 	u64 pools = 0;
@@ -44,9 +73,12 @@ static u64 vmq_shift_pools(const struct vmq_dev *dev, u64 queues)
 
 /* Writers */
 
+/* Of a group's frames queue 0 has a copy in any case. */
 static void vmq_shift_write_mac(struct vmq_dev *dev, unsigned int slot,
 				const u8 *addr, u64 queues)
 {
+	if (queues && is_multicast_ether_addr(addr))
+		queues |= BIT(0);
 	dev->ops->mac_write(dev, slot, addr, vmq_shift_pools(dev, queues));
 }
 
@@ -99,6 +131,25 @@ static void vmq_shift_vlans_off(struct vmq_dev *dev, const struct vmq_route *r)
 	vmq_shift_write_untagged(dev, vmq_route_untagged_queues(r), false);
 }
 
+/*
+ * The vswitch gives claimants of groups no copy of what is steered. Told while
+ * queue 0, or the claimant's queue, is held: then a frame may still reach the
+ * claimant by both rings, but never by neither.
+ */
+static void vmq_shift_tell_groups(struct vmq_dev *dev,
+				  const struct vmq_route *old,
+				  const struct vmq_route *new)
+{
+	struct vmq_filter *f;
+
+	if (!dev->nr_group_filters)
+		return;
+	list_for_each_entry(f, &dev->filter_list, list)
+		if (is_multicast_ether_addr(f->m.addr))
+			WRITE_ONCE(f->steered, vmq_route_steers(dev, new, f) &&
+				   vmq_route_steers(dev, old, f));
+}
+
 /* After a reset, before the NIC receives: everything at once. */
 void vmq_route_replay(struct vmq_dev *dev)
 {
@@ -113,6 +164,7 @@ void vmq_route_replay(struct vmq_dev *dev)
 		if (vmq_route_mac_queues(r, i))
 			vmq_shift_write_mac(dev, i, r->macs[i].addr,
 					    vmq_route_mac_queues(r, i));
+	vmq_shift_tell_groups(dev, r, r);
 }
 
 /* Sets of queues */
@@ -197,7 +249,7 @@ static void vmq_shift_compare(struct vmq_shift *s)
 }
 
 /* From here on frames are compared with the new owners. */
-static void vmq_shift_claim(struct vmq_dev *dev)
+static void vmq_shift_claim(struct vmq_dev *dev, const struct vmq_route *new)
 {
 	struct vmq_filter *f;
 
@@ -208,6 +260,7 @@ static void vmq_shift_claim(struct vmq_dev *dev)
 		if (f->change != VMQ_CHANGE_LEAVE)
 			f->change = VMQ_CHANGE_NONE;
 	}
+	vmq_shift_tell_groups(dev, new, new);
 }
 
 /*
@@ -242,7 +295,7 @@ static bool vmq_shift_try_direct(const struct vmq_shift *s)
 			vmq_shift_write_mac(dev, i, s->new->macs[i].addr, new);
 	}
 	vmq_shift_drain(dev, from);
-	vmq_shift_claim(dev);
+	vmq_shift_claim(dev, s->new);
 	vmq_shift_release(dev, to);
 	return true;
 }
@@ -325,13 +378,14 @@ static void vmq_shift_in_two(const struct vmq_shift *s)
 	vmq_shift_hold(dev, left);
 	vmq_shift_write_less(s);
 	vmq_shift_drain(dev, s->losers | s->judges);
+	vmq_shift_tell_groups(dev, s->old, s->new);
 	vmq_shift_release(dev, left);
 
 	vmq_shift_hold(dev, held);
 	vmq_shift_write_more(s);
 	if (s->gainers)
 		vmq_shift_drain(dev, BIT_ULL(0));
-	vmq_shift_claim(dev);
+	vmq_shift_claim(dev, s->new);
 	vmq_shift_release(dev, held);
 }
 
@@ -359,7 +413,7 @@ static void vmq_shift_once(struct vmq_dev *dev)
 	list_for_each_entry(f, &dev->filter_list, list)
 		vmq_shift_note_judges(&s, f);
 	if (!dev->open)
-		vmq_shift_claim(dev);
+		vmq_shift_claim(dev, s.new);
 	else if (!vmq_shift_try_direct(&s))
 		vmq_shift_in_two(&s);
 	swap(dev->route, dev->next);

@@ -102,9 +102,6 @@ static int vsw_fdb_check(const struct vsw_port *port, const struct ndmsg *ndm,
 	if (is_zero_ether_addr(addr))
 		return vmq_refuse(vmq, extack, -EINVAL,
 				  "an address is not zero");
-	if (is_multicast_ether_addr(addr))
-		return vmq_refuse(vmq, extack, -EOPNOTSUPP,
-				  "a group cannot be claimed, every port of the VLAN gets its frames");
 	return 0;
 }
 

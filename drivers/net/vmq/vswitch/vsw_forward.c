@@ -382,18 +382,29 @@ static bool vsw_uplink_xmit(struct vmq_switch *sw, struct sk_buff *skb)
 	return true;
 }
 
+/* A port whose queue has claimed the group: the NIC gave it a copy. */
+static const struct vsw_member *
+vsw_receive_claimant(struct vsw_uplink *up, const struct vmq_match *match)
+{
+	struct vmq_consumer *c = vmq_group_consumer_rcu(up->vmq, match);
+
+	return c ? &container_of(c, struct vsw_port, consumer)->member : NULL;
+}
+
 /*
  * A group frame from the wire. The ports share clones of one copy: the frame
  * itself goes on to the uplink's GRO, which may take its memory apart.
  */
 static void vsw_receive_group(struct vsw_uplink *up, struct sk_buff *skb,
-			      u16 vid)
+			      const struct vmq_match *match)
 {
+	const struct vsw_member *has_it = vsw_receive_claimant(up, match);
 	struct sk_buff *copy = NULL, *clone;
 	struct vsw_member *member = NULL;
 	struct vsw_port *port;
 
-	while ((member = vsw_table_next_rcu(&up->table, member, vid, NULL))) {
+	while ((member = vsw_table_next_rcu(&up->table, member, match->vlan,
+					    has_it))) {
 		port = vsw_member_port(member);
 		if (!netif_running(port->dev))
 			continue;
@@ -444,7 +455,7 @@ static bool vsw_receive_one(struct vsw_uplink *up, struct napi_struct *napi,
 		return false;
 	}
 	if (is_multicast_ether_addr(match.addr)) {
-		vsw_receive_group(up, skb, match.vlan);
+		vsw_receive_group(up, skb, &match);
 		return false;
 	}
 
