@@ -111,7 +111,7 @@ class Taps:
             progress=f"/run/out/{self.base}.count",
         )
         wait_for("packet taps are open", lambda: "ready" in self.job.stdout or self.job.poll() is not None, 60, 0.02)
-        assert self.job.poll() is None, f"taps: {self.job.stderr}"
+        assert self.job.poll() is None, f"the taps ended with {self.job.rc}: {self.job.stderr}"
         return self
 
     def count(self):
