@@ -22,7 +22,8 @@ struct vsw_entry *vsw_fdb_claim(struct vsw_port *port, const u8 *addr, u16 vid,
 
 	entry = kzalloc(sizeof(*entry), GFP_KERNEL);
 	if (!entry)
-		return ERR_PTR(-ENOMEM);
+		return ERR_PTR(vmq_refuse(port->uplink->vmq, extack, -ENOMEM,
+					  "no memory for an address"));
 
 	ether_addr_copy(entry->match.addr, addr);
 	entry->match.vlan = vid;
@@ -39,9 +40,15 @@ struct vsw_entry *vsw_fdb_claim(struct vsw_port *port, const u8 *addr, u16 vid,
 	return entry;
 }
 
-int vsw_fdb_publish(struct vsw_port *port, struct vsw_entry *entry)
+int vsw_fdb_publish(struct vsw_port *port, struct vsw_entry *entry,
+		    struct netlink_ext_ack *extack)
 {
-	return vsw_table_insert(&port->uplink->table, entry);
+	int err = vsw_table_insert(&port->uplink->table, entry);
+
+	if (err)
+		return vmq_refuse(port->uplink->vmq, extack, err,
+				  "no memory for an address");
+	return 0;
 }
 
 /* Published or not. The filter goes first: its last frames find the port. */
@@ -129,7 +136,7 @@ int vsw_fdb_add(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 	entry = vsw_fdb_claim(port, addr, vid, extack);
 	if (IS_ERR(entry))
 		return PTR_ERR(entry);
-	err = vsw_fdb_publish(port, entry);
+	err = vsw_fdb_publish(port, entry, extack);
 	if (err)
 		vsw_fdb_unclaim(port, entry);
 	return err;

@@ -181,7 +181,7 @@ static int vsw_port_change_addr(struct vsw_port *port, const u8 *addr,
 	new = vsw_fdb_claim(port, addr, VMQ_VLAN_UNTAGGED, extack);
 	if (IS_ERR(new))
 		return PTR_ERR(new);
-	err = vsw_fdb_publish(port, new);
+	err = vsw_fdb_publish(port, new, extack);
 	if (err) {
 		vsw_fdb_unclaim(port, new);
 		return err;
@@ -426,7 +426,7 @@ static int vsw_port_newlink(struct net *src_net, struct net_device *dev,
 		goto withdraw;
 
 	vsw_table_member_add(&port->uplink->table, &port->member);
-	err = vsw_fdb_publish(port, port->own);
+	err = vsw_fdb_publish(port, port->own, extack);
 	if (err)
 		goto unregister;
 	err = netdev_upper_dev_link(lower, dev, extack);

@@ -120,7 +120,8 @@ void vsw_forward_release(struct vsw_port *port);
 struct vsw_entry *vsw_fdb_claim(struct vsw_port *port, const u8 *addr, u16 vid,
 				struct netlink_ext_ack *extack);
 void vsw_fdb_unclaim(struct vsw_port *port, struct vsw_entry *entry);
-int vsw_fdb_publish(struct vsw_port *port, struct vsw_entry *entry);
+int vsw_fdb_publish(struct vsw_port *port, struct vsw_entry *entry,
+		    struct netlink_ext_ack *extack);
 void vsw_fdb_flush(struct vsw_port *port);
 int vsw_fdb_add(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 		const unsigned char *addr, u16 vid, u16 flags,

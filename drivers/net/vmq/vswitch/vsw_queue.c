@@ -67,7 +67,8 @@ static int vsw_queue_steer(struct vsw_port *port, u16 id,
 		n++;
 	fids = kcalloc(n, sizeof(*fids), GFP_KERNEL);
 	if (!fids)
-		return -ENOMEM;
+		return vmq_refuse(port->uplink->vmq, extack, -ENOMEM,
+				  "no memory for a move");
 
 	n = 0;
 	list_for_each_entry(entry, &port->member.entries, list)
