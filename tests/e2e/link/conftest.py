@@ -3,7 +3,7 @@
 
 import pytest
 
-from tests.e2e.link import lib
+from tests.e2e.link import faults, lib
 from tests.vm import topology
 
 
@@ -43,4 +43,20 @@ def bare_host(link_guest):
     h = lib.Host(g)
     yield h
     if g.alive and not g.failed:
+        lib.clean(g)
+
+
+@pytest.fixture
+def faulty(single_guest):
+    """A debug guest with NIC 0 alone, set up so that every kind of allocation may fail."""
+    g = single_guest
+    topology.reserve(g, 0)
+    if g.run("test -e /sys/kernel/debug/failslab", check=False).rc:
+        pytest.skip("this kernel has no fault injection")
+    lib.load(g)
+    lib.clean(g)
+    g.run(faults.PREPARE)
+    yield g
+    if g.alive and not g.failed:
+        g.run("echo 0 >/sys/kernel/rcu_expedited")
         lib.clean(g)

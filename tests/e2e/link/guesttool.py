@@ -14,15 +14,11 @@ serve  hashes or generates TCP streams (see transfer)
 transfer  moves checked bytes over TCP, both ways, to each address
 churn  makes and deletes a port, waiting for frames between two changes
 watch  prints what is announced: poll(2) on files, uevents, RTM_NEWLINK of ports
-sweep  repeats a system call with the n-th allocation failing, n = 1, 2, ...
 
 Interfaces are "NAME", "NETNS/NAME" or, for recv, "*": all of the namespace.
 """
 
-import array
 import ctypes
-import errno
-import fcntl
 import hashlib
 import json
 import mmap
@@ -446,137 +442,6 @@ def cmd_link(requests):
     """[[method of Rtnetlink, options], ...] to [[errno, reason], ...]."""
     netlink = Rtnetlink()
     print(json.dumps([getattr(netlink, method)(**options) for method, options in requests]))
-
-
-# Failing allocations
-
-
-def nth_failing(n, action):
-    """Runs action with the n-th allocation of this thread failing; its errno
-    (0: worked) and whether one was made to fail."""
-    fd = os.open("/proc/thread-self/fail-nth", os.O_RDWR)
-    number = 0
-    os.write(fd, b"%d" % n)
-    try:
-        action()
-    except OSError as e:
-        number = e.errno
-    left = int(os.pread(fd, 32, 0).strip(b"\n\0") or b"0")
-    os.pwrite(fd, b"0", 0)
-    os.close(fd)
-    return number, left == 0
-
-
-class BindAction:
-    """Hands a PCI function to the driver, and takes it back."""
-
-    def __init__(self, bdf):
-        driver = "/sys/bus/pci/drivers/vmq_igb/"
-        self.bound = driver + bdf
-        self.bdf = bdf.encode()
-        self.bind = os.open(driver + "bind", os.O_WRONLY)
-        self.unbind = os.open(driver + "unbind", os.O_WRONLY)
-
-    def run(self):
-        os.write(self.bind, self.bdf)
-
-    def undo(self):
-        if os.path.exists(self.bound):
-            os.write(self.unbind, self.bdf)
-
-    def done(self):
-        return os.path.exists(self.bound)
-
-
-class OpenAction:
-    """Sets an interface up and down by ioctl, in this very task."""
-
-    SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
-
-    def __init__(self, dev):
-        self.sock = socket.socket()
-        self.dev = dev.encode()
-
-    def set(self, up):
-        request = array.array("B", struct.pack("16sh22x", self.dev, 0))
-        fcntl.ioctl(self.sock, self.SIOCGIFFLAGS, request)
-        flags = struct.unpack_from("h", request, 16)[0]
-        flags = flags | self.IFF_UP if up else flags & ~self.IFF_UP
-        self.request = array.array("B", struct.pack("16sh22x", self.dev, flags))
-        fcntl.ioctl(self.sock, self.SIOCSIFFLAGS, self.request)
-
-    def run(self):
-        self.set(True)
-
-    def undo(self):
-        self.set(False)
-
-    def done(self):
-        request = array.array("B", struct.pack("16sh22x", self.dev, 0))
-        fcntl.ioctl(self.sock, self.SIOCGIFFLAGS, request)
-        return bool(struct.unpack_from("h", request, 16)[0] & self.IFF_UP)
-
-
-class PortAction:
-    """Makes and deletes a port by rtnetlink, in this very task."""
-
-    NAME = "fault0"
-
-    def __init__(self, uplink):
-        self.netlink, self.uplink = Rtnetlink(), uplink
-
-    def run(self):
-        try:
-            number, _ = self.netlink.add_port(self.NAME, "52:54:00:fa:00:01", self.uplink)
-        except OSError as e:
-            # What failed may have been the answer alone.
-            number = 0 if e.errno == errno.ENOBUFS and self.done() else e.errno
-        if number:
-            raise OSError(number, os.strerror(number))
-
-    def undo(self):
-        if self.done():
-            self.netlink.del_port(self.NAME)
-
-    def done(self):
-        return os.path.exists("/sys/class/net/" + self.NAME)
-
-
-ACTIONS = {"bind": BindAction, "open": OpenAction, "port": PortAction}
-
-
-def cmd_sweep(action, target, dense, stride, limit=20000):
-    """Fails the n-th allocation of an action for n = 1, 2, ... (beyond `dense`
-    every `stride`-th) until it works with none failing; then it has to work."""
-    a = ACTIONS[action](target)
-    a.undo()
-    tried = survived = refused = 0
-    errors = {}
-    n = 1
-    while n < limit:
-        number, injected = nth_failing(n, a.run)
-        if not injected and not number:
-            break
-        tried += 1
-        if number:
-            refused += 1
-            name = errno.errorcode.get(number, str(number))
-            errors[name] = errors.get(name, 0) + 1
-            if a.done():
-                raise SystemExit(f"n={n}: {action} failed with {name}, and is done all the same")
-        else:
-            survived += 1
-        a.undo()
-        n += 1 if n < dense else stride
-    else:
-        raise SystemExit(f"an allocation still fails at n={n}")
-    if not a.done():
-        raise SystemExit(f"n={n}: nothing failed, and {action} did not work")
-    a.undo()
-    a.run()
-    result = {"tried": tried, "refused": refused, "survived": survived, "errors": errors, "works": a.done()}
-    # The last n that hit anything lies within the last stride.
-    print(json.dumps({"sites": max(1, n - stride if n > dense else n - 1), **result}))
 
 
 # Announcements

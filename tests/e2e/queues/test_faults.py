@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every allocation of every operation on queues and filters fails once: refused with a reason and nothing
+changed, or done; what cannot fail by design does not."""
+
+import pytest
+
+from tests.e2e.link.faults import FEW_DENSE, FEW_STRIDE, sweep
+from tests.e2e.link.lib import Host, check_leaks, clean, differences, say, vm_mac
+from tests.e2e.link.test_scenarios import running_queue
+from tests.vm import topology
+
+A, B, C, D = (vm_mac(n) for n in range(1, 5))
+# The kernel has to copy what is written, to keep track of an ioctl, or to carry a
+# message: it refuses before the driver has been asked. By kind of request.
+KERNEL_ALONE = {"write": 1, "rule": 1, "unrule": 1, "fdb": 3}
+
+
+def there_and_back(name, back_name, do, undo, ready=(), certain=False):
+    """A request, and the one that takes it back, which cannot fail. `ready`: what has to follow the
+    second one before the first can be made again."""
+    yield {"name": name, "do": do, "undo": [undo, *ready], "after": [undo, *ready], "certain": certain}
+    yield {"name": back_name, "do": undo, "undo": [*ready, do], "before": [do], "after": ready, "certain": True}
+
+
+def operations(h):
+    """Queue 1 is port vm1's; 2 is running with a filter for B; 3 is allocated; 4 is paused; 5 is undefined."""
+
+    def write(n, file, text):
+        return ["write", h.rxq(n, file), text]
+
+    def filters(name, n, text):
+        return there_and_back(f"filter_add {name}", f"filter_del {name}",
+                              write(n, "filter_add", text), write(n, "filter_del", text))
+
+    allocate, commit, free = (write(5, "state", word) for word in ("allocate", "commit", "free"))
+    mode, enabled = f"{h.vmq}/vlan_filtering", f"{h.vmq}/enabled"
+    yield from filters("MAC", 2, C)
+    yield from filters("any", 2, f"{C} any")
+    # Which the NIC can only do by comparing VLANs from then on.
+    yield from filters("vlan, VLAN filtering comes on", 4, f"{B} vlan 20")
+    yield from there_and_back("ethtool -N, a whole queue", "ethtool -N delete",
+                              ["rule", D, 0, 5, 100], ["unrule", 100], [free])
+    yield from there_and_back("allocate", "free an allocated queue", allocate, free, certain=True)
+    yield from there_and_back("vmq/allocate", "free what it gave", ["write", f"{h.vmq}/allocate", "another"], free,
+                              certain=True)
+    yield {"name": "commit with a filter", "do": commit,
+           "before": [allocate, write(5, "filter_add", D)],
+           "undo": [write(5, "filter_del", D), free, allocate, write(5, "filter_add", D)],
+           "after": [write(5, "filter_del", D), free]}
+    yield {"name": "free a committed queue", "do": free, "before": [allocate, commit],
+           "undo": [allocate, commit], "certain": True}
+    yield from there_and_back("vlan_filtering on", "vlan_filtering auto",
+                              ["write", mode, "on"], ["write", mode, "auto"], certain=True)
+    yield {"name": "enabled 0", "do": ["write", enabled, "0"], "undo": [["write", enabled, "1"]],
+           "after": [["write", enabled, "1"]], "certain": True}
+    # A queue that finds no memory stays without rings until it is committed, and last_error says so.
+    yield {"name": "enabled 1", "before": [["write", enabled, "0"]], "do": ["write", enabled, "1"],
+           "undo": [*[["perhaps", write(n, "state", "commit")] for n in (2, 4)], ["write", enabled, "0"]],
+           "partly": True}
+    yield from there_and_back("bridge fdb add", "bridge fdb del", ["fdb", "add", "vm1", D], ["fdb", "del", "vm1", D])
+    yield {"name": "vm_name", "do": write(2, "vm_name", "db"), "undo": [write(2, "vm_name", "queue-2")],
+           "after": [write(2, "vm_name", "queue-2")], "certain": True}
+
+
+@pytest.mark.kernel("debug")
+def test_operations(faulty):
+    """Filters, rules, queues, VLAN filtering, VMQ off and on, fdb, names: each allocation fails in turn."""
+    g = faulty
+    h = Host(g)
+    # Fewer buffers to fill, which are all alike.
+    g.run(f"ethtool -G {h.dev} rx 64 tx 128")
+    h.port("vm1", A)
+    running_queue(h, 2, B)
+    running_queue(h, 4)
+    h.must([h.rxq(3, "state"), "allocate"])
+    # The interrupt of a queue that has run once is seen from then on.
+    h.must([f"{h.vmq}/allocate", "last"], [h.rxq(5, "state"), "commit"], [h.rxq(5, "state"), "free"])
+    before = h.dump()
+    for o in operations(h):
+        name, certain = o.pop("name"), o.pop("certain", False)
+        r = sweep(g, "request", name, uplink=h.dev, ports=["vm1"], dense=FEW_DENSE, stride=FEW_STRIDE, **o)
+        for reason, attempts in r["refusals"].items():
+            say(f"    {reason}: at {attempts}")
+            assert "no memory" in reason, f"{name}: {reason}"
+        assert not (certain and r["refusals"]), f"{name} must not fail"
+        say(f"    no reason given: at {r['silent']}")
+        assert len(r["silent"]) <= KERNEL_ALONE[o["do"][0]], f"{name}: refused without a reason at {r['silent']}"
+        assert certain or r["refusals"], f"{name}: nothing of the driver's failed"
+    assert not differences(before, h.dump())
+    with h.taps("vm1", (h.dev, 2)) as t:
+        h.send(A, range(20))
+        h.send(B, range(20, 40))
+        t.wait(40)
+    assert t.serials("vm1") == list(range(20)) and t.serials((h.dev, 2)) == list(range(20, 40))
+    g.run(f"ethtool -G {h.dev} rx 512 tx 512")
+    clean(g)
+    topology.unload(g)
+    check_leaks(g)
