@@ -200,18 +200,19 @@ class Guest:
 
     def __init__(
         self, kernel="stock", smp=2, mem=None, nics=(), append="", name="guest", keep_logs=False, console="file",
-        sleeps=False,
+        sleeps=False, plugin=None,
     ):
         """smp: CPUs; mem: MiB (None: 1024, debug 2048); append: more kernel
         command line (the last of two equal parameters wins); console: "stdio"
         puts the serial console on our terminal, for people; sleeps: it can be
-        suspended, which costs others their root file system."""
+        suspended, which costs others their root file system; plugin: a QEMU plugin
+        that serves a unix socket, which is then g.plugin_socket."""
         self.kernel = kernel
         self.kind = "debug" if "debug" in os.path.basename(kernel) else "stock"
         self.smp, self.mem = smp, mem or (2048 if self.kind == "debug" else 1024)
         self.nics = [dict(n) for n in nics]
         self.append, self.name, self.keep_logs, self.console = append, name, keep_logs, console
-        self.sleeps = sleeps
+        self.sleeps, self.plugin = sleeps, plugin
         self.logs = self.private = self.process = None
         self.failed = False
         self.boots = 0
@@ -370,6 +371,8 @@ class Guest:
         out = f"local,id=out,path={quote_option(self.shared)},security_model=none"
         args += ["-fsdev", root, "-device", self._virtio("virtio-9p-pci,fsdev=root,mount_tag=hostroot", 1)]
         args += ["-fsdev", out, "-device", self._virtio("virtio-9p-pci,fsdev=out,mount_tag=out", 2)]
+        if self.plugin:
+            args += ["-plugin", f"file={quote_option(self.plugin)},socket={self.plugin_socket}"]
         for n, nic in enumerate(self.nics):
             args += ["-device", f"pcie-root-port,id=rp{n},chassis={n + 1},slot={n + 1},addr={0x10 + n:#x}"]
             if nic["wire"] == "dgram":
@@ -626,6 +629,10 @@ class Guest:
     def netdev(self, n):
         """Name of NIC n's network interface in the initial namespace; None if it has none."""
         return self.out(f"ls {self.behind_port(n)}/net 2>/dev/null || true") or None
+
+    @property
+    def plugin_socket(self):
+        return self.private + "/plugin"
 
     @property
     def mods(self):
