@@ -33,8 +33,8 @@ unload: ## unload them
 install: ## install the modules into updates/ of the kernel's modules, run depmod
 	$(need_root)@scripts/modules install
 
-bench: ## the benchmarks: not written yet, fails
-	@echo "there are no benchmarks yet" >&2; exit 2
+bench: ## what filters cost a frame, in guest instructions, against the limits
+	$(need_root)@scripts/run bench
 
 unsetup: ## remove the package source that demo and test added on Debian 12
 	$(need_root)@scripts/unsetup
