@@ -609,9 +609,24 @@ static struct irq_chip fake_irq_chip = {
 	.irq_set_affinity	= fake_irq_set_affinity,
 };
 
+/*
+ * User Mode Linux has all of its few numbers in use from the beginning, but
+ * needs none of the last ones.
+ */
+static int fake_irq_descs_alloc(unsigned int n)
+{
+	int base = irq_alloc_descs(-1, 1, n, NUMA_NO_NODE);
+
+	if (base < 0 && IS_ENABLED(CONFIG_UML)) {
+		irq_free_descs(NR_IRQS - FAKE_QUEUES, FAKE_QUEUES);
+		base = irq_alloc_descs(-1, 1, n, NUMA_NO_NODE);
+	}
+	return base;
+}
+
 static int fake_irqs_alloc(struct fake_nic *f)
 {
-	int base = irq_alloc_descs(-1, 1, f->caps.pools, NUMA_NO_NODE);
+	int base = fake_irq_descs_alloc(f->caps.pools);
 	struct fake_queue *q;
 	u16 id;
 

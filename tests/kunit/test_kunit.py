@@ -7,80 +7,28 @@ the guest goes on (panic_on_warn=0) to tell the rest.
 """
 
 import re
-from pathlib import Path
 
 import pytest
 
+from tests.kunit.ktap import CASES, Results
 from tests.vm import topology
 from tests.vm.guest import SPLAT, Guest, GuestError
 
-HERE = Path(__file__).parent
 # In this order: the long one last.
 MODULES = ("vmq_igb_test", "vmq_vswitch_test", "vmq_test")
 DEBUGFS = "/sys/kernel/debug/kunit"
 # For a busy host; a module takes seconds.
 MODULE_TIMEOUT = 600
 
-CASE = re.compile(r"\bKUNIT_CASE(?:_SLOW|_PARAM|_ATTR)?\(\s*(\w+)")
-SUITE = re.compile(r"struct kunit_suite \w+ = \{\s*\.name\s*= \"(\w+)\"")
-# "    ok 3 name" or "    not ok 3 name # SKIP why", below "# Subtest: suite".
-RESULT = re.compile(r"^ {4}(not )?ok \d+ (\w+)(?: # (SKIP.*))?$")
 
-
-def cases_in_sources():
-    for path in sorted(HERE.glob("*_test.c")):
-        text = path.read_text()
-        for name in CASE.findall(text):
-            yield SUITE.search(text).group(1), name
-
-
-CASES = list(cases_in_sources())
-
-
-class Results:
-    """What the suites said, and what the kernel said meanwhile."""
-
-    def __init__(self):
-        self.text = {}
-        self.verdict = {}
-        self.splats = {}
-        self.trouble = []
-
-    def run(self, guest):
-        topology.load(guest, "vmq", "vmq_vswitch")
-        for module in MODULES:
-            guest.run("dmesg --clear")
-            guest.run(f"insmod {guest.mods}/{module}.ko", timeout=MODULE_TIMEOUT)
-            self.read_log(guest.out("dmesg --notime"), module)
-        for suite in guest.out(f"ls {DEBUGFS}").split():
-            self.read_results(suite, guest.read(f"{DEBUGFS}/{suite}/results"))
-
-    def read_results(self, suite, text):
-        """KTAP: the lines of a case stand above its result."""
-        above = []
-        for line in text.splitlines():
-            result = RESULT.match(line)
-            above.append(line)
-            if result:
-                fail, case, skip = result.groups()
-                self.verdict[suite, case] = "failed" if fail else "skipped" if skip else "passed"
-                self.text[suite, case] = "\n".join(above)
-                above = []
-
-    def read_log(self, text, module):
-        """A complaint belongs to the case whose result comes next."""
-        suite, bad = module, []
-        for line in text.splitlines():
-            subtest = re.match(r" {4}# Subtest: (\w+)$", line)
-            result = RESULT.match(line)
-            if subtest:
-                suite = subtest.group(1)
-            elif result and bad:
-                self.splats[suite, result.group(2)] = bad
-                bad = []
-            elif bad or SPLAT.search(line):
-                bad.append(line)
-        self.trouble += [f"{module}: {line}" for line in bad]
+def run_in(guest, found):
+    topology.load(guest, "vmq", "vmq_vswitch")
+    for module in MODULES:
+        guest.run("dmesg --clear")
+        guest.run(f"insmod {guest.mods}/{module}.ko", timeout=MODULE_TIMEOUT)
+        found.read_log(guest.out("dmesg --notime"), module)
+    for suite in guest.out(f"ls {DEBUGFS}").split():
+        found.read_results(suite, guest.read(f"{DEBUGFS}/{suite}/results"))
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +42,7 @@ def guest():
 def results(guest):
     found = Results()
     try:
-        found.run(guest)
+        run_in(guest, found)
     except GuestError as e:
         # The cases that came through have passed all the same.
         found.trouble.append(str(e))

@@ -4,6 +4,13 @@
 
 #define PLACEMENT_CPUS	4
 
+/* A kernel for one CPU chooses none, and binds no interrupt. */
+static void placement_need_cpus(struct kunit *test)
+{
+	if (!IS_ENABLED(CONFIG_SMP))
+		kunit_skip(test, "this kernel is for one CPU");
+}
+
 struct placement_case {
 	const char *name;
 	unsigned long candidates;
@@ -37,6 +44,7 @@ static void vmq_placement_test_choose(struct kunit *test)
 	unsigned int cpu, wanted = c->cpu < 0 ? nr_cpu_ids : c->cpu;
 	struct cpumask *mask;
 
+	placement_need_cpus(test);
 	KUNIT_ASSERT_GE(test, nr_cpu_ids, PLACEMENT_CPUS);
 	mask = kunit_kzalloc(test, cpumask_size(), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, mask);
@@ -102,6 +110,7 @@ static void vmq_placement_test_pin(struct kunit *test)
 	struct vmq_queue *q = &f->dev.queues[1];
 	int irq = f->queues[1].irq;
 
+	placement_need_cpus(test);
 	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
 	KUNIT_ASSERT_EQ(test, fake_allocate(f, ADMIN, 1), 0);
 	KUNIT_EXPECT_EQ(test, f->queues[1].pinned, -1);
@@ -134,6 +143,7 @@ static void vmq_placement_test_move(struct kunit *test)
 	unsigned int last = cpumask_last(cpu_online_mask);
 	struct vmq_queue *q = &f->dev.queues[1];
 
+	placement_need_cpus(test);
 	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
 	KUNIT_ASSERT_EQ(test, fake_allocate(f, ADMIN, 1), 0);
 	KUNIT_EXPECT_EQ(test, placement_set(f, 1, 0), 0);

@@ -133,16 +133,20 @@ class Machine:
         return self.home / ".cache/vmq"
 
     def fill_cache(self):
-        recipe = self.checkout / "scripts/kernel.d"
-        key = hashlib.sha256((recipe / "debug.config").read_bytes() + (recipe / "build-debug").read_bytes() +
-                             subprocess.run(["gcc", "-dumpfullversion"], stdout=subprocess.PIPE).stdout).hexdigest()[:12]
         self.stock = self.cache / f"kernels/stock-{VERSION}"
-        self.debug = self.cache / f"kernels/debug-{VERSION}-{key}"
+        self.debug = self.own_kernel("debug")
         (self.cache / f"source-{VERSION}").mkdir(parents=True)
         (self.cache / "kernel-bookworm").write_text(f"{RELEASE} {VERSION}\n")
-        for kernel in (self.stock, self.debug):
+        for kernel in (self.stock, self.debug, self.own_kernel("uml")):
             self.write(kernel / "release", RELEASE + "\n")
             self.headers(kernel / "build")
+
+    def own_kernel(self, kind):
+        """Where one is that scripts/kernel would build."""
+        recipe = self.checkout / "scripts/kernel.d"
+        key = hashlib.sha256((recipe / f"{kind}.config").read_bytes() + (recipe / f"build-{kind}").read_bytes() +
+                             subprocess.run(["gcc", "-dumpfullversion"], stdout=subprocess.PIPE).stdout).hexdigest()[:12]
+        return self.cache / f"kernels/{kind}-{VERSION}-{key}"
 
     def headers(self, path):
         """A build directory of a kernel whose build is one touch."""
@@ -339,9 +343,9 @@ def test_ownership(machine):
 
 
 @pytest.mark.parametrize("words, kernels", [
-    ((), "debug stock"),
-    (("KERNEL=stock",), "debug stock"),
-    (("KERNEL=stock", "T=X_TEST_one"), "debug stock"),
+    ((), "debug stock uml"),
+    (("KERNEL=stock",), "debug stock uml"),
+    (("KERNEL=stock", "T=X_TEST_one"), "debug stock uml"),
     (("KERNEL=stock", "SUITE=link"), "stock"),
     (("KERNEL=stock", "T=A12"), "stock"),
 ], ids=["all", "stock", "stock-kunit", "stock-link", "stock-A12"])
