@@ -213,6 +213,39 @@ struct sk_buff *fake_skb(struct fake_nic *f, const struct vmq_match *m,
 	return skb;
 }
 
+/*
+ * The pools of the slots that have this address. With two slots the emulated
+ * NIC takes the pools of both; what the real one does its data sheet leaves open.
+ */
+static u64 fake_mac_pools(struct fake_nic *f, const u8 *addr)
+{
+	unsigned int i, nr = 0;
+	u64 pools = 0;
+
+	for (i = 0; i < f->caps.mac_slots; i++) {
+		if (!f->slots[i].pools ||
+		    !ether_addr_equal(f->slots[i].addr, addr))
+			continue;
+		pools |= f->slots[i].pools;
+		nr++;
+	}
+	if (f->silicon && nr > 1)
+		fake_break(f, "%pM is in %u slots", addr, nr);
+	return pools;
+}
+
+/* Pools that are on. */
+static u64 fake_live_pools(const struct fake_nic *f)
+{
+	u64 pools = 0;
+	u16 id;
+
+	for (id = 0; id < f->caps.pools; id++)
+		if (f->queues[id].started)
+			pools |= BIT_ULL(f->dev.queues[id].pool);
+	return pools;
+}
+
 /* The pools that the VLAN of a frame lets in, as the 82576 has it. */
 static u64 fake_vlan_pools(const struct fake_nic *f, u16 vlan, bool priority)
 {
@@ -229,22 +262,39 @@ static u64 fake_vlan_pools(const struct fake_nic *f, u16 vlan, bool priority)
 	return pools;
 }
 
-/* The rings that the NIC puts a frame into, by queue: slots decide, alone. */
-u64 fake_route(const struct fake_nic *f, const struct vmq_match *m,
-	       bool priority)
+/*
+ * The pools that a frame goes to: slots decide, alone. Group frames are the
+ * default pool's. The real NIC knows no pool that is off, and gives the default
+ * pool all that is left over; the emulated one drops what goes to a pool that
+ * is off, and a group frame of a VLAN without a slot.
+ */
+static u64 fake_pools(struct fake_nic *f, const struct vmq_match *m,
+		      bool priority)
 {
-	u64 pools = 0, queues = 0;
-	unsigned int i;
+	u64 def = BIT_ULL(f->caps.default_pool);
+	bool group = is_multicast_ether_addr(m->addr);
+	u64 pools = fake_mac_pools(f, m->addr);
+
+	if (f->silicon)
+		pools &= fake_live_pools(f);
+	if (group)
+		pools |= def;
+	pools &= fake_vlan_pools(f, m->vlan, priority);
+	if (!pools && (f->silicon || !group))
+		pools = def;
+	return pools;
+}
+
+/* The rings that the NIC puts a frame into, by queue. */
+u64 fake_route(struct fake_nic *f, const struct vmq_match *m, bool priority)
+{
+	u64 pools = fake_pools(f, m, priority), queues = 0;
 	u16 id;
 
-	for (i = 0; i < f->caps.mac_slots; i++)
-		if (ether_addr_equal(f->slots[i].addr, m->addr))
-			pools |= f->slots[i].pools;
-	pools &= fake_vlan_pools(f, m->vlan, priority);
 	for (id = 0; id < f->caps.pools; id++)
 		if (pools & BIT_ULL(f->dev.queues[id].pool))
 			queues |= BIT_ULL(id);
-	return queues ?: BIT_ULL(0);
+	return queues;
 }
 
 static void fake_ring_add(struct fake_queue *q, unsigned int stream, u32 serial)
@@ -271,6 +321,11 @@ void fake_send(struct fake_nic *f, unsigned int stream)
 	u64 queues = fake_route(f, &s->m, s->priority);
 	u16 id;
 
+	if (!queues && s->may_lose)
+		return;
+	if (!queues)
+		fake_break(f, "%pM vlan %u routed nowhere", s->m.addr,
+			   s->m.vlan);
 	for (id = 0; id < f->caps.pools; id++)
 		if (queues & BIT_ULL(id))
 			fake_ring_add(&f->queues[id], stream, s->sent);
@@ -327,9 +382,10 @@ void fake_inject(struct fake_nic *f)
 	/* The work that frees queues calls too, at times of its own. */
 	if (!f->traffic || current != f->task)
 		return;
-	for (i = 0; i < f->nr_streams; i++)
+	for (i = 0; i < min(f->nr_streams, FAKE_BURST); i++)
 		if (prandom_u32_state(&f->rnd) & 1)
-			fake_send(f, i);
+			fake_send(f, prandom_u32_state(&f->rnd) %
+				  f->nr_streams);
 	for (i = 0; i < f->caps.pools; i++)
 		if (prandom_u32_state(&f->rnd) & 1)
 			fake_poll(&f->queues[i]);
@@ -844,6 +900,7 @@ int fake_allocate(struct fake_nic *f, enum vmq_owner owner, u16 id)
 		rtnl_lock();
 		ret = vmq_queue_allocate(&f->dev, "vm", &extack);
 		rtnl_unlock();
+		strscpy(f->why, extack._msg ?: "");
 		return ret;
 	}
 	fake_lock(f, &extack);

@@ -15,7 +15,9 @@
 #define FAKE_QUEUES	8
 #define FAKE_SLOTS	32
 #define FAKE_RING	512
-#define FAKE_STREAMS	40
+#define FAKE_STREAMS	160
+/* Frames that come in at one time. */
+#define FAKE_BURST	8
 #define FAKE_TEXT	8192
 
 /* Addresses from here on are groups, 01:00:5e:00:17:n. */
@@ -30,6 +32,8 @@ struct fake_stream {
 	struct vmq_match m;
 	/* Untagged frames have a priority tag, with VLAN ID 0. */
 	bool priority;
+	/* The NIC may have nobody for a group frame of this VLAN. */
+	bool may_lose;
 	u32 sent;
 	u32 received;
 	/* Queue whose receiver got the last one; 0 is the switch. */
@@ -97,6 +101,8 @@ struct fake_nic {
 	struct vmq_dev dev;
 	struct vmq_hw_caps caps;
 	struct net_device *uplink;
+	/* Routes as the 82576 data sheet has it, and not as QEMU's igb does. */
+	bool silicon;
 	bool ready;		/* vmq_dev_init() succeeded */
 	bool registered;
 
@@ -167,8 +173,7 @@ struct fake_stream *fake_stream_add(struct fake_nic *f, u8 addr, u16 vlan);
 void fake_stream_claim(struct fake_stream *s, u16 claimant);
 struct sk_buff *fake_skb(struct fake_nic *f, const struct vmq_match *m,
 			 const void *data, unsigned int len);
-u64 fake_route(const struct fake_nic *f, const struct vmq_match *m,
-	       bool priority);
+u64 fake_route(struct fake_nic *f, const struct vmq_match *m, bool priority);
 void fake_send(struct fake_nic *f, unsigned int stream);
 void fake_poll_all(struct fake_nic *f);
 void fake_inject(struct fake_nic *f);

@@ -1,0 +1,1020 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The core's model, a few arrays that are written from what VMQ promises, not
+ * from the core; random operations on both; and the comparison. See oracle.h.
+ */
+#include "oracle.h"
+
+#define ORACLE_MOVE_MAX	5
+#define ORACLE_MODES	3
+
+/* What filters name; the last one is none. */
+static const u16 oracle_vlans[] = { VMQ_VLAN_UNTAGGED, 5, 4094, VMQ_VLAN_ANY,
+				    4095 };
+/* What frames carry; the last one only a filter for any VLAN claims. */
+static const u16 oracle_tags[] = { VMQ_VLAN_UNTAGGED, 5, 4094, 6 };
+/* Besides, frames with a priority tag, which are as good as untagged. */
+#define ORACLE_STREAMS	(ARRAY_SIZE(oracle_tags) + 1)
+
+const char * const oracle_reasons[ORACLE_LIMITS] = {
+	[ORACLE_NO_QUEUE]	= "no free queue",
+	[ORACLE_NO_VLAN_SLOT]	= "VLAN filter slots full",
+	[ORACLE_NO_SLOT]	= "filter slots full",
+	[ORACLE_VLAN_LEFT]	= "has no slot",
+	[ORACLE_TWO_QUEUES]	= "would go to two queues",
+	[ORACLE_NO_SPLIT]	= "vlan_filtering is off",
+};
+
+u32 oracle_below(struct oracle *o, u32 limit)
+{
+	return prandom_u32_state(&o->rnd) % limit;
+}
+
+/* A queue in one of these states, if there is one; at times just any. */
+static u16 oracle_queue(struct oracle *o, unsigned long states)
+{
+	u16 first = oracle_below(o, o->f->caps.pools), id;
+	unsigned int i;
+
+	for (i = 0; oracle_below(o, 4) && i < o->f->caps.pools; i++) {
+		id = (first + i) % o->f->caps.pools;
+		if (states & BIT(o->queues[id].state))
+			return id;
+	}
+	return first;
+}
+
+/* The errnos that an operation may be refused with; none: it must succeed. */
+struct oracle_errnos {
+	int err[8];
+	unsigned int n;
+};
+
+static void oracle_may(struct oracle_errnos *e, bool reason, int err)
+{
+	if (reason)
+		e->err[e->n++] = err;
+}
+
+static bool oracle_is_allowed(const struct oracle_errnos *e, int ret)
+{
+	unsigned int i;
+
+	for (i = 0; i < e->n; i++)
+		if (e->err[i] == ret)
+			return true;
+	return !e->n && ret >= 0;
+}
+
+/* The model */
+
+static bool oracle_committed(const struct oracle *o, u16 id)
+{
+	return o->queues[id].state == VMQ_QUEUE_RUNNING ||
+	       o->queues[id].state == VMQ_QUEUE_PAUSED;
+}
+
+static bool oracle_has_filters(const struct oracle *o, u16 id)
+{
+	unsigned int i;
+
+	for (i = 1; i < o->top; i++)
+		if (o->filters[i].used && o->filters[i].queue == id)
+			return true;
+	return false;
+}
+
+/* Between allocation and free, filters and commit alone decide the state. */
+static void oracle_settle(struct oracle *o, u16 id, bool committed)
+{
+	bool filters = oracle_has_filters(o, id);
+
+	if (!id)
+		return;
+	if (committed)
+		o->queues[id].state = filters ? VMQ_QUEUE_RUNNING :
+						VMQ_QUEUE_PAUSED;
+	else
+		o->queues[id].state = filters ? VMQ_QUEUE_SET :
+						VMQ_QUEUE_ALLOCATED;
+}
+
+static unsigned int oracle_find(const struct oracle *o, u8 addr, u16 vlan)
+{
+	unsigned int i;
+
+	for (i = 1; i < o->top; i++)
+		if (o->filters[i].used && o->filters[i].addr == addr &&
+		    o->filters[i].vlan == vlan)
+			return i;
+	return 0;
+}
+
+/*
+ * Where a frame belongs: to the queue of the filter of its VLAN, or else of
+ * the one for any VLAN, if that runs; in all other cases to queue 0.
+ */
+static u16 oracle_fate(const struct oracle *o, u8 addr, u16 vlan)
+{
+	unsigned int i = oracle_find(o, addr, vlan);
+	u16 queue;
+
+	if (!i)
+		i = oracle_find(o, addr, VMQ_VLAN_ANY);
+	queue = i ? o->filters[i].queue : 0;
+	return o->open && oracle_committed(o, queue) ? queue : 0;
+}
+
+/* A VM queue that has this address, whatever the VLAN; 0 for none. */
+static u16 oracle_home(const struct oracle *o, u8 addr)
+{
+	unsigned int i;
+
+	for (i = 1; i < o->top; i++)
+		if (o->filters[i].used && o->filters[i].addr == addr &&
+		    o->filters[i].queue)
+			return o->filters[i].queue;
+	return 0;
+}
+
+/* Is this address on several VM queues, so that only its VLAN decides? */
+static bool oracle_is_split(const struct oracle *o, u8 addr)
+{
+	u16 home = oracle_home(o, addr);
+	unsigned int i;
+
+	for (i = 1; i < o->top; i++)
+		if (o->filters[i].used && o->filters[i].addr == addr &&
+		    o->filters[i].queue && o->filters[i].queue != home)
+			return true;
+	return false;
+}
+
+static bool oracle_any_split(const struct oracle *o)
+{
+	u8 addr;
+
+	for (addr = 0; addr < o->addrs; addr++)
+		if (oracle_is_split(o, addr))
+			return true;
+	return false;
+}
+
+/* Does the NIC have to compare VLANs? */
+static bool oracle_vlans_on(const struct oracle *o)
+{
+	return o->f->caps.vlan_slots &&
+	       (o->mode == VMQ_VLAN_MODE_ON ||
+		(o->mode == VMQ_VLAN_MODE_AUTO && oracle_any_split(o)));
+}
+
+/* VLANs that somebody names; untagged frames may have a tag of VLAN 0. */
+static unsigned int oracle_vlans_used(const struct oracle *o)
+{
+	bool used[ARRAY_SIZE(oracle_vlans)] = {};
+	unsigned int i, v, nr = 0;
+	u16 vlan;
+
+	for (i = 1; i < o->top; i++) {
+		if (!o->filters[i].used)
+			continue;
+		vlan = o->filters[i].vlan;
+		if (vlan == VMQ_VLAN_ANY)
+			vlan = VMQ_VLAN_UNTAGGED;
+		for (v = 0; v < ARRAY_SIZE(oracle_vlans); v++)
+			used[v] |= oracle_vlans[v] == vlan;
+	}
+	for (v = 0; v < ARRAY_SIZE(used); v++)
+		nr += used[v];
+	return nr;
+}
+
+/* Does the queue have a filter of this address, or one of this VLAN? */
+static bool oracle_queue_names(const struct oracle *o, u16 id, int addr,
+			       int vlan)
+{
+	const struct oracle_filter *m;
+	unsigned int i;
+
+	for (i = 1; i < o->top; i++) {
+		m = &o->filters[i];
+		if (m->used && m->queue == id && (m->addr == addr ||
+						  m->vlan == vlan))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The NIC gives a frame to every queue that has its address and its VLAN, not
+ * necessarily in one filter. That must never be two.
+ */
+static bool oracle_is_ambiguous(const struct oracle *o)
+{
+	unsigned int v, nr;
+	u8 addr;
+	u16 id;
+
+	for (addr = 0; addr < o->addrs; addr++)
+		for (v = 0; v < 3; v++) {
+			nr = 0;
+			for (id = 1; id < o->f->caps.pools; id++)
+				nr += oracle_queue_names(o, id, addr, -1) &&
+				      oracle_queue_names(o, id, -1,
+							 oracle_vlans[v]);
+			if (nr > 1)
+				return true;
+		}
+	return false;
+}
+
+/* The model is as it would be: can the NIC do that? @before: VLANs were on. */
+static void oracle_may_not_fit(struct oracle *o, struct oracle_errnos *e,
+			       bool before)
+{
+	bool lacking = oracle_vlans_used(o) > o->f->caps.vlan_slots;
+
+	oracle_may(e, oracle_any_split(o) && !oracle_vlans_on(o), -EOPNOTSUPP);
+	if (!oracle_vlans_on(o))
+		return;
+	oracle_may(e, lacking, -ENOSPC);
+	oracle_may(e, lacking && !before, -EBUSY);
+	oracle_may(e, oracle_is_ambiguous(o), -EBUSY);
+}
+
+static unsigned int oracle_free_slots(const struct oracle *o)
+{
+	unsigned int nr = o->f->caps.mac_slots - o->f->caps.mac_slots_host;
+	u8 addr;
+
+	for (addr = 0; addr < o->addrs; addr++)
+		nr -= !!oracle_home(o, addr);
+	return nr;
+}
+
+static unsigned int oracle_free_id(const struct oracle *o)
+{
+	unsigned int i;
+
+	for (i = 1; i < ORACLE_FILTERS; i++)
+		if (!o->filters[i].used)
+			return i;
+	return 0;
+}
+
+static void oracle_freed(struct oracle *o, u16 id)
+{
+	bool rings = o->open && oracle_committed(o, id);
+
+	o->queues[id].state = rings && o->queues[id].held ?
+				      VMQ_QUEUE_FREEING : VMQ_QUEUE_UNDEFINED;
+}
+
+/* Comparison: the first difference is kept, as text. */
+
+static __printf(3, 4)
+void oracle_same(struct oracle *o, bool same, const char *fmt, ...)
+{
+	va_list args;
+
+	if (likely(same) || o->diff[0])
+		return;
+	va_start(args, fmt);
+	vscnprintf(o->diff, sizeof(o->diff), fmt, args);
+	va_end(args);
+}
+
+static void oracle_check_queues(struct oracle *o)
+{
+	const struct oracle_queue *m;
+	const struct vmq_queue *q;
+	u16 id;
+
+	for (id = 0; id < o->f->caps.pools; id++) {
+		q = &o->f->dev.queues[id];
+		m = &o->queues[id];
+		oracle_same(o, q->state == m->state,
+			    "queue %u is %s, model says %s", id,
+			    vmq_state_name(q->state), vmq_state_name(m->state));
+		oracle_same(o, !m->state || q->owner == m->owner,
+			    "queue %u has owner %u", id, q->owner);
+		oracle_same(o, o->f->queues[id].started ==
+			    (o->open && oracle_committed(o, id)),
+			    "ring %u runs: %d", id, o->f->queues[id].started);
+	}
+}
+
+static bool oracle_same_filter(const struct oracle_filter *m,
+			       const struct vmq_filter *flt)
+{
+	if (!flt || !m->used)
+		return !flt && !m->used;
+	return flt->m.addr[ETH_ALEN - 1] == m->addr &&
+	       flt->m.vlan == m->vlan && flt->queue == m->queue &&
+	       flt->owner == m->owner;
+}
+
+/* Is all that the NIC lets in to this queue, of what may come, its own? */
+static bool oracle_exact(const struct oracle *o, u16 id)
+{
+	const struct fake_stream *s;
+	unsigned int i;
+
+	for (i = 0; i < o->f->nr_streams && id; i++) {
+		s = &o->f->streams[i];
+		if (fake_route(o->f, &s->m, s->priority) & BIT_ULL(id) &&
+		    oracle_fate(o, s->m.addr[ETH_ALEN - 1], s->m.vlan) != id)
+			return false;
+	}
+	return true;
+}
+
+static void oracle_check_filters(struct oracle *o)
+{
+	unsigned int nr[FAKE_QUEUES] = {}, i;
+	const struct oracle_filter *m;
+
+	mutex_lock(&o->f->dev.lock);
+	for (i = 1; i < ORACLE_FILTERS; i++) {
+		m = &o->filters[i];
+		nr[m->queue] += m->used;
+		oracle_same(o, oracle_same_filter(m,
+						  vmq_filter_by_id(&o->f->dev,
+								   i)),
+			    "filter %u is another", i);
+	}
+	mutex_unlock(&o->f->dev.lock);
+	for (i = 0; i < o->f->caps.pools; i++)
+		oracle_same(o, o->f->dev.queues[i].nr_filters == nr[i],
+			    "queue %u has %u filters, model says %u", i,
+			    o->f->dev.queues[i].nr_filters, nr[i]);
+	for (i = 0; i < o->f->caps.pools; i++)
+		oracle_same(o, !o->f->queues[i].started ||
+			    o->f->dev.queues[i].exact == oracle_exact(o, i),
+			    "queue %u is exact: %d", i, oracle_exact(o, i));
+}
+
+/* The VM queues with this address whose rings run. */
+static u64 oracle_homes(const struct oracle *o, u8 addr)
+{
+	const struct oracle_filter *m;
+	u64 homes = 0;
+	unsigned int i;
+
+	for (i = 1; i < o->top; i++) {
+		m = &o->filters[i];
+		if (m->used && m->addr == addr && m->queue &&
+		    oracle_committed(o, m->queue))
+			homes |= BIT_ULL(m->queue);
+	}
+	return homes;
+}
+
+static u64 oracle_pools(const struct oracle *o, u8 addr)
+{
+	u64 homes = oracle_homes(o, addr), pools = 0;
+	u16 id;
+
+	for (id = 0; id < o->f->caps.pools; id++)
+		if (homes & BIT_ULL(id))
+			pools |= BIT_ULL(o->f->dev.queues[id].pool);
+	return pools;
+}
+
+/* The NIC has each address of a running queue once, and nothing else. */
+static void oracle_check_nic(struct oracle *o)
+{
+	unsigned int i, addr, nr[ORACLE_ADDRS] = {};
+	struct fake_slot *s;
+
+	for (i = 0; i < o->f->caps.mac_slots && o->open; i++) {
+		s = &o->f->slots[i];
+		if (!s->pools)
+			continue;
+		addr = s->addr[ETH_ALEN - 1];
+		nr[addr]++;
+		oracle_same(o, s->pools == oracle_pools(o, addr),
+			    "%02x goes to the pools %#llx", addr, s->pools);
+	}
+	for (addr = 0; addr < o->addrs && o->open; addr++)
+		oracle_same(o, nr[addr] == !!oracle_homes(o, addr),
+			    "%02x has %u slots of the NIC", addr, nr[addr]);
+	oracle_same(o, !o->open || o->f->vlan_filtering == oracle_vlans_on(o),
+		    "the NIC compares VLANs: %d", o->f->vlan_filtering);
+	oracle_same(o, o->f->dev.mac_slots_free == oracle_free_slots(o),
+		    "%u slots are free, model says %u",
+		    o->f->dev.mac_slots_free, oracle_free_slots(o));
+}
+
+/*
+ * With VLANs on, what only a filter for any VLAN claims may come by queue 0,
+ * and so may a VLAN for which the NIC has no room.
+ */
+static u64 oracle_allowed(const struct oracle *o, const struct fake_stream *s,
+			  bool vlans_on)
+{
+	u8 addr = s->m.addr[ETH_ALEN - 1];
+	u64 there = BIT_ULL(oracle_fate(o, addr, s->m.vlan));
+
+	if (vlans_on && (!oracle_find(o, addr, s->m.vlan) ||
+			 oracle_vlans_used(o) > o->f->caps.vlan_slots))
+		there |= BIT_ULL(0);
+	return there;
+}
+
+static bool oracle_names_vlan(const struct oracle *o, u16 vlan)
+{
+	unsigned int i;
+
+	for (i = 1; i < o->top; i++)
+		if (o->filters[i].used &&
+		    (o->filters[i].vlan == vlan ||
+		     (!vlan && o->filters[i].vlan == VMQ_VLAN_ANY)))
+			return true;
+	return false;
+}
+
+/*
+ * A group frame is lost only by a NIC like the emulated one, which compares
+ * VLANs, and only if it has a tag of a VLAN that nobody named or that found no
+ * slot.
+ */
+static bool oracle_may_lose(const struct oracle *o, const struct fake_stream *s,
+			    bool vlans_on)
+{
+	if (!is_multicast_ether_addr(s->m.addr) || o->f->silicon)
+		return false;
+	return vlans_on && (s->m.vlan || s->priority) &&
+	       (!oracle_names_vlan(o, s->m.vlan) ||
+		oracle_vlans_used(o) > o->f->caps.vlan_slots);
+}
+
+/* A frame of each VLAN to an address or group, with nothing else going on. */
+static void oracle_check_frames(struct oracle *o)
+{
+	unsigned int n = ORACLE_STREAMS, i;
+	unsigned int first = n * oracle_below(o, o->f->nr_streams / n);
+	bool vlans_on = oracle_vlans_on(o);
+	struct fake_stream *s;
+
+	if (!o->open)
+		return;
+	fake_poll_all(o->f);
+	for (i = first; i < first + n; i++) {
+		s = &o->f->streams[i];
+		s->may_go = oracle_allowed(o, s, vlans_on);
+		s->may_lose = oracle_may_lose(o, s, vlans_on);
+		fake_send(o->f, i);
+	}
+	fake_poll_all(o->f);
+	for (i = 0; i < o->f->nr_streams; i++) {
+		s = &o->f->streams[i];
+		oracle_same(o, s->received == s->sent,
+			    "frames of %pM vlan %u lost", s->m.addr,
+			    s->m.vlan);
+	}
+	oracle_same(o, !o->f->broken[0], "%s", o->f->broken);
+}
+
+/* While the model says this of a frame, it may go there. Twice: old and new. */
+static void oracle_let_go(struct oracle *o, bool first)
+{
+	bool vlans_on = oracle_vlans_on(o);
+	bool change = vlans_on || o->f->vlan_filtering;
+	struct fake_stream *s;
+	unsigned int i;
+	u64 there;
+
+	for (i = 0; i < o->f->nr_streams; i++) {
+		s = &o->f->streams[i];
+		there = oracle_allowed(o, s, vlans_on);
+		s->may_go = first ? there : s->may_go | there;
+		s->may_lose = oracle_may_lose(o, s, change) ||
+			      (!first && s->may_lose);
+		/* A change of VLANs goes by queue 0. */
+		if (change)
+			s->may_go |= BIT_ULL(0);
+	}
+}
+
+/* From here to oracle_judge() the core is at work, and frames come in. */
+static void oracle_begin(struct oracle *o)
+{
+	oracle_let_go(o, false);
+	o->f->traffic = o->open;
+}
+
+static void oracle_note_limit(struct oracle *o)
+{
+	unsigned int i;
+
+	for (i = 0; i < ORACLE_LIMITS; i++)
+		if (strstr(o->f->why, oracle_reasons[i])) {
+			o->met |= BIT(i);
+			return;
+		}
+}
+
+static void oracle_judge(struct oracle *o, const struct oracle_errnos *e,
+			 int ret, unsigned int kind)
+{
+	o->f->traffic = false;
+	if (ret < 0)
+		oracle_note_limit(o);
+	oracle_same(o, oracle_is_allowed(e, ret),
+		    "returned %d, wanted %d (of %u)", ret,
+		    e->n ? e->err[0] : 0, e->n);
+	if (e->n)
+		o->sum->refused[kind]++;
+	else
+		o->sum->done[kind]++;
+}
+
+/* Operations: what may be refused and why; the model; the core */
+
+/* Mostly the one that may. */
+static enum vmq_owner oracle_owner(struct oracle *o, u8 owner)
+{
+	if (oracle_below(o, 6))
+		return owner;
+	return owner == ADMIN ? VSWITCH : ADMIN;
+}
+
+static void oracle_allocate_admin(struct oracle *o)
+{
+	u16 id = oracle_queue(o, BIT(VMQ_QUEUE_UNDEFINED));
+	struct oracle_errnos e = {};
+
+	snprintf(o->what, sizeof(o->what), "allocate %u", id);
+	oracle_may(&e, !id, -EPERM);
+	oracle_may(&e, id && o->queues[id].state, -EBUSY);
+	if (!e.n) {
+		o->queues[id].state = VMQ_QUEUE_ALLOCATED;
+		o->queues[id].owner = ADMIN;
+	}
+	oracle_begin(o);
+	oracle_judge(o, &e, fake_allocate(o->f, ADMIN, id), 0);
+	if (!rcu_access_pointer(o->f->dev.queues[id].consumer) && id)
+		fake_consume(o->f, id);
+}
+
+static void oracle_allocate_vswitch(struct oracle *o)
+{
+	struct oracle_errnos e = {};
+	u16 id = 1;
+	int ret;
+
+	snprintf(o->what, sizeof(o->what), "allocate any");
+	while (id < o->f->caps.pools && o->queues[id].state)
+		id++;
+	oracle_may(&e, id == o->f->caps.pools, -ENOSPC);
+	if (!e.n) {
+		o->queues[id].state = VMQ_QUEUE_ALLOCATED;
+		o->queues[id].owner = VSWITCH;
+	}
+	oracle_begin(o);
+	ret = fake_allocate(o->f, VSWITCH, 0);
+	oracle_judge(o, &e, ret, 1);
+	if (e.n)
+		return;
+	oracle_same(o, ret == id, "got queue %d, wanted %u", ret, id);
+	if (!rcu_access_pointer(o->f->dev.queues[id].consumer))
+		fake_consume(o->f, id);
+}
+
+static void oracle_commit(struct oracle *o)
+{
+	u16 id = oracle_queue(o, BIT(VMQ_QUEUE_ALLOCATED) | BIT(VMQ_QUEUE_SET));
+	struct oracle_queue *q = &o->queues[id];
+	enum vmq_owner owner = oracle_owner(o, q->owner);
+	struct oracle_errnos e = {};
+	bool ready = q->state == VMQ_QUEUE_ALLOCATED ||
+		     q->state == VMQ_QUEUE_SET;
+	bool exists = q->state != VMQ_QUEUE_UNDEFINED;
+	bool fail = !oracle_below(o, 6);
+
+	snprintf(o->what, sizeof(o->what), "commit %u as %d%s", id, owner,
+		 fail ? ", no memory" : "");
+	if (oracle_below(o, 2))
+		o->f->queues[id].alloc_err = fail ? -ENOMEM : 0;
+	else
+		o->f->queues[id].start_err = fail ? -ENOMEM : 0;
+	oracle_may(&e, !exists, -ENOENT);
+	oracle_may(&e, exists && owner != q->owner, -EADDRINUSE);
+	oracle_may(&e, exists && !ready, -EINVAL);
+	oracle_may(&e, ready && o->open && fail, -ENOMEM);
+	oracle_let_go(o, true);
+	if (!e.n)
+		oracle_settle(o, id, true);
+	oracle_begin(o);
+	oracle_judge(o, &e, fake_commit(o->f, owner, id), 2);
+	o->f->queues[id].alloc_err = 0;
+	o->f->queues[id].start_err = 0;
+}
+
+static void oracle_free(struct oracle *o)
+{
+	u16 id = oracle_queue(o, BIT(VMQ_QUEUE_ALLOCATED) |
+				 BIT(VMQ_QUEUE_PAUSED));
+	struct oracle_queue *q = &o->queues[id];
+	struct oracle_errnos e = {};
+	bool exists = id && q->state != VMQ_QUEUE_UNDEFINED;
+
+	snprintf(o->what, sizeof(o->what), "free %u", id);
+	oracle_may(&e, !id, -EPERM);
+	oracle_may(&e, id && !exists, -ENOENT);
+	oracle_may(&e, exists && q->owner != ADMIN, -EADDRINUSE);
+	oracle_may(&e, exists && oracle_has_filters(o, id), -EBUSY);
+	oracle_may(&e, q->state == VMQ_QUEUE_FREEING, -EINVAL);
+	oracle_let_go(o, true);
+	if (!e.n)
+		oracle_freed(o, id);
+	oracle_begin(o);
+	oracle_judge(o, &e, fake_free(o->f, id), 3);
+}
+
+static void oracle_release(struct oracle *o)
+{
+	u16 id = oracle_below(o, o->f->caps.pools);
+	struct oracle_queue *q = &o->queues[id];
+	struct oracle_errnos none = {};
+	unsigned int i;
+
+	if (!id || q->owner != VSWITCH || q->state == VMQ_QUEUE_UNDEFINED ||
+	    q->state == VMQ_QUEUE_FREEING)
+		return;
+	snprintf(o->what, sizeof(o->what), "release %u", id);
+	oracle_let_go(o, true);
+	for (i = 1; i < o->top; i++)
+		if (o->filters[i].used && o->filters[i].queue == id)
+			o->filters[i].queue = 0;
+	oracle_freed(o, id);
+	oracle_begin(o);
+	fake_release(o->f, id);
+	oracle_judge(o, &none, 0, 4);
+}
+
+static void oracle_add_reasons(const struct oracle *o, struct oracle_errnos *e,
+			       const struct oracle_filter *m)
+{
+	bool there = m->queue < o->f->caps.pools;
+	const struct oracle_queue *q = &o->queues[there ? m->queue : 0];
+	u16 home = oracle_home(o, m->addr);
+
+	oracle_may(e, m->vlan == 4095, -EINVAL);
+	oracle_may(e, !there, -EINVAL);
+	oracle_may(e, oracle_find(o, m->addr, m->vlan), -EEXIST);
+	if (!there || !m->queue)
+		return;
+	oracle_may(e, q->state == VMQ_QUEUE_UNDEFINED, -ENOENT);
+	oracle_may(e, q->state == VMQ_QUEUE_FREEING, -EINVAL);
+	oracle_may(e, q->state && q->owner != m->owner, -EADDRINUSE);
+	oracle_may(e, !home && !oracle_free_slots(o), -ENOSPC);
+}
+
+static void oracle_add_filter(struct oracle *o, const struct oracle_filter *m)
+{
+	unsigned int id = oracle_free_id(o);
+	bool before = oracle_vlans_on(o);
+	struct oracle_errnos e = {};
+	int ret;
+
+	snprintf(o->what, sizeof(o->what), "add %02x vlan %u to %u as %d",
+		 m->addr, m->vlan, m->queue, m->owner);
+	oracle_add_reasons(o, &e, m);
+	oracle_let_go(o, true);
+	if (!e.n) {
+		o->filters[id] = *m;
+		o->top = max(o->top, id + 1);
+		oracle_may_not_fit(o, &e, before);
+		o->filters[id].used = !e.n;
+	}
+	if (!e.n)
+		oracle_settle(o, m->queue, oracle_committed(o, m->queue));
+	oracle_begin(o);
+	ret = fake_add(o->f, m->owner, m->queue, m->addr, m->vlan);
+	oracle_judge(o, &e, ret, 5);
+	if (!e.n)
+		oracle_same(o, ret == id, "got id %d, wanted %u", ret, id);
+}
+
+static void oracle_add(struct oracle *o)
+{
+	struct oracle_filter m = {
+		.used	= true,
+		.addr	= oracle_below(o, o->addrs),
+		.vlan	= oracle_vlans[oracle_below(o, 32) ?
+				       oracle_below(o, 4) : 4],
+		.queue	= oracle_below(o, 20) ?
+			  oracle_queue(o, ~BIT(VMQ_QUEUE_UNDEFINED)) :
+			  o->f->caps.pools,
+	};
+
+	m.owner = oracle_owner(o, o->queues[m.queue % FAKE_QUEUES].owner);
+	oracle_add_filter(o, &m);
+}
+
+static void oracle_del(struct oracle *o)
+{
+	u32 fid = oracle_below(o, 16);
+	struct oracle_filter *m = &o->filters[fid];
+	enum vmq_owner owner = oracle_owner(o, m->owner);
+	struct oracle_errnos e = {};
+	u16 queue = m->queue;
+
+	snprintf(o->what, sizeof(o->what), "delete %u as %d", fid, owner);
+	oracle_may(&e, !m->used, -ENOENT);
+	oracle_may(&e, m->used && m->owner != owner, -EADDRINUSE);
+	oracle_let_go(o, true);
+	if (!e.n) {
+		m->used = false;
+		oracle_settle(o, queue, oracle_committed(o, queue));
+	}
+	oracle_begin(o);
+	oracle_judge(o, &e, fake_del(o->f, owner, fid), 6);
+}
+
+static void oracle_put(struct oracle *o, const u32 *fids, unsigned int n,
+		       u16 queue)
+{
+	while (n--)
+		o->filters[fids[n]].queue = queue;
+}
+
+/* Try it on the model; what does not fit is taken back. */
+static void oracle_move_slots(struct oracle *o, struct oracle_errnos *e,
+			      const u32 *fids, unsigned int n, u16 to)
+{
+	u16 from = o->filters[fids[0]].queue;
+	bool before = oracle_vlans_on(o);
+
+	oracle_put(o, fids, n, to);
+	oracle_may(e, (int)oracle_free_slots(o) < 0, -ENOSPC);
+	oracle_may_not_fit(o, e, before);
+	oracle_put(o, fids, n, from);
+}
+
+static void oracle_move_reasons(struct oracle *o, struct oracle_errnos *e,
+				const u32 *fids, unsigned int n, u16 to)
+{
+	const struct oracle_filter *first = &o->filters[fids[0]], *m;
+	bool unknown = false, several = false;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		m = &o->filters[fids[i]];
+		unknown |= !m->used || m->owner != VSWITCH;
+		several |= m->used && m->queue != first->queue;
+	}
+	oracle_may(e, to >= o->f->caps.pools, -EINVAL);
+	oracle_may(e, unknown, -ENOENT);
+	oracle_may(e, several, -EINVAL);
+	if (e->n || first->queue == to)
+		return;
+	oracle_may(e, !o->queues[to].state, -ENOENT);
+	oracle_may(e, o->queues[to].state == VMQ_QUEUE_FREEING, -EINVAL);
+	if (to && !e->n)
+		oracle_move_slots(o, e, fids, n, to);
+}
+
+/* The queue of some filter of the vswitch. */
+static u16 oracle_move_from(struct oracle *o)
+{
+	u32 i, first = oracle_below(o, 16);
+	const struct oracle_filter *m;
+
+	for (i = 0; i < 16; i++) {
+		m = &o->filters[(first + i) % 16];
+		if (m->used && m->owner == VSWITCH)
+			return m->queue;
+	}
+	return 0;
+}
+
+/* Mostly filters of one queue, sometimes whatever comes up. */
+static unsigned int oracle_pick(struct oracle *o, u32 *fids)
+{
+	bool wild = !oracle_below(o, 8);
+	u16 from = oracle_move_from(o);
+	unsigned int n = 0;
+	u32 i;
+
+	for (i = 1; i < ORACLE_FILTERS && n < ORACLE_MOVE_MAX; i++) {
+		if (!wild && (!o->filters[i].used ||
+			      o->filters[i].owner != VSWITCH ||
+			      o->filters[i].queue != from))
+			continue;
+		if (oracle_below(o, 4))
+			fids[n++] = i;
+	}
+	return n;
+}
+
+static void oracle_move(struct oracle *o)
+{
+	u16 to = oracle_below(o, o->f->caps.pools + 1), from;
+	struct oracle_errnos e = {};
+	u32 fids[ORACLE_MOVE_MAX];
+	unsigned int n;
+
+	n = oracle_pick(o, fids);
+	/* The vswitch moves to queues of its own, or to the default one. */
+	if (!n || (to && to < o->f->caps.pools &&
+		   o->queues[to].owner != VSWITCH))
+		return;
+	from = o->filters[fids[0]].queue;
+	snprintf(o->what, sizeof(o->what), "move %u filters, first %u, %u to %u",
+		 n, fids[0], from, to);
+	oracle_move_reasons(o, &e, fids, n, to);
+	oracle_let_go(o, true);
+	if (!e.n && from != to) {
+		oracle_put(o, fids, n, to);
+		oracle_settle(o, from, oracle_committed(o, from));
+		oracle_settle(o, to, oracle_committed(o, to));
+	}
+	oracle_begin(o);
+	oracle_judge(o, &e, fake_move(o->f, fids, n, to), 7);
+}
+
+static void oracle_close(struct oracle *o)
+{
+	struct oracle_errnos none = {};
+
+	snprintf(o->what, sizeof(o->what), "close");
+	fake_poll_all(o->f);
+	o->open = false;
+	fake_close(o->f);
+	oracle_judge(o, &none, 0, 8);
+}
+
+static void oracle_open(struct oracle *o)
+{
+	u16 id = oracle_below(o, o->f->caps.pools);
+	struct oracle_errnos e = {};
+	bool fail = !oracle_below(o, 3);
+
+	snprintf(o->what, sizeof(o->what), "open%s", fail ? ", no irq" : "");
+	o->f->queues[id].start_err = fail ? -EIO : 0;
+	oracle_may(&e, fail && oracle_committed(o, id), -EIO);
+	oracle_judge(o, &e, fake_open(o->f), 9);
+	o->open = !e.n;
+	o->f->queues[id].start_err = 0;
+}
+
+/* Most of the time the uplink is up. */
+static void oracle_toggle(struct oracle *o)
+{
+	if (!o->open)
+		oracle_open(o);
+	else if (!oracle_below(o, 3))
+		oracle_close(o);
+}
+
+/* Readers take frames of a queue, or give them back. */
+static void oracle_readers(struct oracle *o)
+{
+	u16 id = 1 + oracle_below(o, o->f->caps.pools - 1);
+	struct oracle_queue *q = &o->queues[id];
+	struct oracle_errnos none = {};
+
+	snprintf(o->what, sizeof(o->what), "readers of %u", id);
+	q->held = q->state == VMQ_QUEUE_FREEING ? 0 : oracle_below(o, 2);
+	WRITE_ONCE(o->f->queues[id].held, q->held);
+	if (q->state == VMQ_QUEUE_FREEING) {
+		q->state = VMQ_QUEUE_UNDEFINED;
+		fake_wait_freeing(o->f);
+	}
+	oracle_judge(o, &none, 0, 10);
+}
+
+static void oracle_vlan_mode(struct oracle *o)
+{
+	u8 old = o->mode, mode = oracle_below(o, ORACLE_MODES);
+	bool before = oracle_vlans_on(o);
+	struct oracle_errnos e = {};
+
+	/* Where VLANs would not fit, on lets some of them come by queue 0. */
+	if (mode == VMQ_VLAN_MODE_ON && o->f->caps.vlan_slots < 3)
+		return;
+	snprintf(o->what, sizeof(o->what), "mode %u", mode);
+	oracle_let_go(o, true);
+	o->mode = mode;
+	oracle_may_not_fit(o, &e, before);
+	if (e.n)
+		o->mode = old;
+	oracle_begin(o);
+	oracle_judge(o, &e, fake_vlan_mode(o->f, mode), 11);
+}
+
+static void (* const oracle_ops[])(struct oracle *o) = {
+	oracle_allocate_admin,
+	oracle_allocate_vswitch,
+	oracle_commit, oracle_commit,
+	oracle_free,
+	oracle_release,
+	oracle_add, oracle_add, oracle_add,
+	oracle_del,
+	oracle_move, oracle_move,
+	oracle_toggle,
+	oracle_readers,
+	oracle_vlan_mode,
+};
+
+const char * const oracle_kinds[ORACLE_KINDS] = {
+	"allocate", "allocate any", "commit", "free", "release", "add",
+	"delete", "move", "close", "open", "readers", "VLAN mode",
+};
+
+/* Sequences */
+
+static void oracle_check(struct oracle *o)
+{
+	oracle_check_queues(o);
+	oracle_check_filters(o);
+	oracle_check_nic(o);
+	oracle_check_frames(o);
+}
+
+static void oracle_add_streams(struct oracle *o, const u8 *addr)
+{
+	struct fake_stream *s;
+	unsigned int i;
+
+	for (i = 0; i < ORACLE_STREAMS; i++) {
+		s = fake_stream_add(o->f, 0, i < ARRAY_SIZE(oracle_tags) ?
+					     oracle_tags[i] : VMQ_VLAN_UNTAGGED);
+		ether_addr_copy(s->m.addr, addr);
+		s->priority = i == ARRAY_SIZE(oracle_tags);
+	}
+}
+
+static void oracle_start(struct oracle *o)
+{
+	static const u8 groups[][ETH_ALEN] = {
+		{ 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
+		{ 0x01, 0x00, 0x5e, 0x00, 0x17, 0xfe },
+	};
+	struct vmq_match m;
+	unsigned int i;
+
+	o->top = 1;
+	o->queues[0].state = VMQ_QUEUE_RUNNING;
+	o->queues[0].owner = ADMIN;
+	for (i = 0; i < o->addrs; i++) {
+		fake_match(&m, i, 0);
+		oracle_add_streams(o, m.addr);
+	}
+	for (i = 0; i < ARRAY_SIZE(groups); i++)
+		oracle_add_streams(o, groups[i]);
+	oracle_open(o);
+}
+
+/* Almost all address slots in use, which chance alone would hardly do. */
+void oracle_crowd(struct oracle *o)
+{
+	struct oracle_filter m = { .used = true, .queue = 1, .owner = VSWITCH };
+	unsigned int left = oracle_below(o, 3);
+
+	oracle_allocate_vswitch(o);
+	for (m.addr = 0; m.addr < o->addrs && !o->diff[0]; m.addr++)
+		if (oracle_free_slots(o) > left)
+			oracle_add_filter(o, &m);
+	oracle_check(o);
+}
+
+/* Ends at the first difference. */
+void oracle_run(struct oracle *o, unsigned int ops)
+{
+	for (o->step = 0; o->step < ops && !o->diff[0]; o->step++) {
+		fake_log_clear(o->f);
+		oracle_ops[oracle_below(o, ARRAY_SIZE(oracle_ops))](o);
+		oracle_check(o);
+		cond_resched();
+	}
+}
+
+void oracle_add_up(struct oracle *o)
+{
+	unsigned int i;
+
+	for (i = 0; i < ORACLE_LIMITS; i++)
+		o->sum->met[i] += !!(o->met & BIT(i));
+	for (i = 0; i < o->f->nr_streams; i++)
+		o->sum->frames += o->f->streams[i].sent;
+	o->sum->sequences++;
+}
+
+void oracle_create(struct kunit *test, struct oracle *o,
+		   const struct oracle_nic *nic, bool silicon, u32 seed)
+{
+	struct oracle_sum *sum = o->sum;
+
+	memset(o, 0, sizeof(*o));
+	o->sum = sum;
+	o->addrs = nic->addrs;
+	o->f = fake_create(test, &nic->caps);
+	o->f->silicon = silicon;
+	prandom_seed_state(&o->rnd, seed);
+	prandom_seed_state(&o->f->rnd, seed);
+	oracle_start(o);
+}
