@@ -18,6 +18,9 @@ demo: ## show it: a stock kernel in QEMU, three VMs, frames from outside (SEED=n
 test: ## all tests; T=name: one; SUITE=lint|vm|kunit|link|queues|vswitch: one group; KERNEL=stock|debug: all on one (KUnit: always debug); FULL=1: full counts
 	$(need_root)@scripts/run test
 
+mutants: ## break the driver, a promise at a time, and see that a test fails each time; T=name: one; T=kunit: without a NIC
+	$(need_root)@scripts/run mutants
+
 lint: ## the checks on the sources alone
 	@scripts/run lint
 
@@ -46,5 +49,5 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\): ## /\1\t/p' Makefile | \
 		while IFS='	' read -r t d; do printf '%-9s %s\n' "$$t" "$$d"; done
 
-.PHONY: modules demo test lint vm load unload install bench unsetup clean help
+.PHONY: modules demo test mutants lint vm load unload install bench unsetup clean help
 .NOTPARALLEL:

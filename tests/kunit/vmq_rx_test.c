@@ -462,12 +462,13 @@ static void vmq_rx_test_switch_leaves(struct kunit *test)
 	rx_expect(test, &t->sw, NUMBERS(0, 3));
 	rx_expect(test, &t->stack, NUMBERS(1, 2, 4));
 
-	/* Of a VM queue too: its mismatches go the default queue's way. */
+	/* Of a VM queue too: its mismatches go the default queue's way, as its. */
 	t->sw.leave = BIT(5);
 	rx_frame(test, t, 0x45, 0);
 	rx_frame(test, t, 0x11, 0);
 	rx_frame(test, t, 0x46, 0);
 	rx_stack_receive(test, t, 1);
+	KUNIT_EXPECT_EQ(test, t->rx_queue[0], 0);
 	rx_expect(test, &t->stack, NUMBERS(5));
 	rx_expect(test, &t->vm, NUMBERS(6));
 	rx_expect(test, &t->sw, NUMBERS(7));

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutants import catalogue
+
 TOP = Path(__file__).resolve().parents[2]
 LINT = TOP / "scripts/lint"
 
@@ -36,6 +38,11 @@ def test_sources_are_clean(check):
     """The sources have no finding of this check."""
     result = lint(check)
     assert result.returncode == 0, "\n" + result.stdout + result.stderr
+
+
+def test_mutants_fit():
+    """Each mutant of make mutants fits the sources as they are, and names tests that there are."""
+    assert not catalogue.check()
 
 
 C_HEAD = """// SPDX-License-Identifier: GPL-2.0-only

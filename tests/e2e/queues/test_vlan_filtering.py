@@ -65,6 +65,23 @@ def test_one_address_two_queues(host):
     assert t.serials((h.dev, 1)) == sent[None] and t.serials((h.dev, 0)) == sent[20]
 
 
+def test_untagged_leaves(host):
+    """A queue that loses its untagged filter while the NIC compares VLANs gets no untagged frame any more."""
+    h = host
+    running_queue(h, 1, A, f"{A} vlan 20")
+    running_queue(h, 2, f"{A} vlan 30")
+    assert filtering(h) == ("auto", "on")
+    h.must([h.rxq(1, "filter_del"), A])
+    assert filtering(h) == ("auto", "on")
+    before = {1: h.queue(1)}
+    with h.taps((h.dev, 0), (h.dev, 1)) as t:
+        sent = send_tagged(h, A, [None, 0, 20], 40)
+        t.wait(120)
+    assert sorted(t.serials((h.dev, 0))) == sorted(sent[None] + sent[0])
+    assert t.serials((h.dev, 1)) == sent[20]
+    assert moved(h, before, 1)[1] == {"rx_packets": 40, "rx_checked": 0, "rx_mismatch": 0}
+
+
 def test_ports_take_untagged(host):
     """Two ports cannot have one address, for both take untagged frames: refused with the reason."""
     h = host

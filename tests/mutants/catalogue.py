@@ -1,0 +1,396 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The mutants: each breaks one promise of the driver by one change of its source.
+
+The text to replace has to be in the file exactly once. It should be as short as that
+allows, so that it survives changes of the lines around it. Of the tests that are named
+at least one has to fail: KUnit cases, or with "make" what T= of "make test" takes, for
+what only an emulated NIC shows. Those are slow: few of them.
+"""
+
+import dataclasses
+from pathlib import Path
+
+from tests.kunit.ktap import CASES
+
+TOP = Path(__file__).resolve().parents[2]
+CORE = "drivers/net/vmq/core/"
+IGB = "drivers/net/vmq/igb/"
+VSWITCH = "drivers/net/vmq/vswitch/"
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutant:
+    name: str
+    breaks: str
+    path: str
+    old: str
+    new: str
+    tests: tuple = ()
+    make: str = ""
+
+
+MUTANTS = (
+    # Slots: what the NIC is told
+    Mutant(
+        "pool-is-queue", "A queue's frames go to its own pool, also where the default pool is not the first.",
+        CORE + "vmq_shift.c",
+        "pools |= BIT_ULL(dev->queues[id].pool);",
+        "pools |= BIT_ULL(id);",
+        ("vmq_filter_test_default_pool", "vmq_oracle_test_sequences"),
+    ),
+    Mutant(
+        "mac-slots-one-less", "Every address slot of the NIC can be used.",
+        CORE + "vmq_route.c",
+        "for (i = dev->caps->mac_slots_host; i < dev->caps->mac_slots; i++) {\n\t\ts = &dev->next->macs[i];",
+        "for (i = dev->caps->mac_slots_host; i < dev->caps->mac_slots - 1; i++) {\n\t\ts = &dev->next->macs[i];",
+        ("vmq_filter_test_slots", "vmq_oracle_test_sequences"),
+    ),
+    Mutant(
+        "vlan-slots-one-less", "Every VLAN slot of the NIC can be used.",
+        CORE + "vmq_route.c",
+        "for (i = 0; i < dev->caps->vlan_slots; i++) {\n\t\ts = &dev->next->vlans[i];",
+        "for (i = 0; i < dev->caps->vlan_slots - 1; i++) {\n\t\ts = &dev->next->vlans[i];",
+        ("vmq_vlan_test_slots", "vmq_oracle_test_sequences"),
+    ),
+    Mutant(
+        "mac-slot-two-meanings", "An address slot that the NIC still uses gets no other address in one change.",
+        CORE + "vmq_route.c",
+        "if (!s->users && !dev->route->macs[i].users)",
+        "if (!s->users)",
+        ("vmq_oracle_test_sequences", "vmq_oracle_test_random"),
+    ),
+    Mutant(
+        "vlan-slot-freed-early", "A VLAN slot that the NIC still uses is not given to another VLAN in one change.",
+        CORE + "vmq_route.c",
+        "if (!s->users && !dev->route->vlans[i].users)",
+        "if (!s->users)",
+        ("vmq_vlan_test_late_slot", "vmq_oracle_test_sequences", "vmq_oracle_test_random"),
+    ),
+    Mutant(
+        "priority-tags-forgotten", "Priority tags have a VLAN slot, as untagged frames they are.",
+        CORE + "vmq_route.c",
+        "\t\tif (f->m.vlan == VMQ_VLAN_UNTAGGED)\n\t\t\tdev->next->untagged |= BIT_ULL(f->to);\n",
+        "\t\tif (f->m.vlan == VMQ_VLAN_UNTAGGED) {\n\t\t\tdev->next->untagged |= BIT_ULL(f->to);\n\t\t\tcontinue;\n\t\t}\n",
+        ("vmq_vlan_test_priority",),
+    ),
+    Mutant(
+        "host-vids-forgotten", "The host's VLANs have slots while the NIC compares VLANs.",
+        CORE + "vmq_route.c",
+        "for_each_set_bit(vid, dev->host_vids, VLAN_N_VID)",
+        "for_each_set_bit(vid, dev->host_vids, 1)",
+        ("vmq_vlan_test_host_vids",),
+    ),
+    Mutant(
+        "default-queue-not-in-vlan", "Queue 0 is in every VLAN that has a slot.",
+        CORE + "vmq_shift.c",
+        "vmq_shift_pools(dev, queues | BIT(0))",
+        "vmq_shift_pools(dev, queues)",
+        ("vmq_vlan_test_split", "vmq_oracle_test_sequences"),
+    ),
+    Mutant(
+        "untagged-never-cleared", "A queue without an untagged filter gets no untagged frames any more.",
+        CORE + "vmq_shift.c",
+        "\tif (s->old->vlan_filtering)\n\t\tvmq_shift_write_untagged(dev,",
+        "\tif (s->old->vlan_filtering && !s->new)\n\t\tvmq_shift_write_untagged(dev,",
+        ("vmq_vlan_test_split", "vmq_oracle_test_sequences", "vmq_oracle_test_random"),
+    ),
+    Mutant(
+        "two-queues-allowed", "No frame can have two queues: a filter that would do that is refused.",
+        CORE + "vmq_route.c",
+        "if (hweight64(r->macs[i].queues) < 2)",
+        "if (r->macs[i].users)",
+        ("vmq_vlan_test_ambiguous", "vmq_oracle_test_sequences"),
+    ),
+    Mutant(
+        "any-joins-all", "A filter for any VLAN takes no part where its queue would get another one's frames.",
+        CORE + "vmq_route.c",
+        "\t\t    r->macs[i].queues & queues & ~BIT_ULL(queue))\n\t\t\treturn false;",
+        "\t\t    r->macs[i].queues & queues & ~BIT_ULL(queue))\n\t\t\treturn true;",
+        ("vmq_vlan_test_any", "vmq_oracle_test_sequences"),
+    ),
+    # Shift: from one route to the next
+    Mutant(
+        "release-before-drain", "Frames of the new ring wait until the old one is empty.",
+        CORE + "vmq_shift.c",
+        "\tvmq_shift_drain(dev, from);\n\tvmq_shift_claim(dev);\n\tvmq_shift_release(dev, to);",
+        "\tvmq_shift_release(dev, to);\n\tvmq_shift_drain(dev, from);\n\tvmq_shift_claim(dev);",
+        ("vmq_filter_test_move", "vmq_filter_test_streams", "vmq_queue_test_commit_set"),
+    ),
+    Mutant(
+        "drain-before-write", "The old ring is drained after the NIC has been told, not before.",
+        CORE + "vmq_shift.c",
+        "\tvmq_shift_hold(dev, to);\n\tfor",
+        "\tvmq_shift_hold(dev, to);\n\tvmq_shift_drain(dev, from);\n\tfrom = 0;\n\tfor",
+        ("vmq_filter_test_move", "vmq_filter_test_streams", "vmq_oracle_test_sequences"),
+    ),
+    Mutant(
+        "claim-too-early", "Frames of the old ring are compared with the old owner.",
+        CORE + "vmq_shift.c",
+        "\tvmq_shift_hold(dev, to);\n\tfor",
+        "\tvmq_shift_hold(dev, to);\n\tvmq_shift_claim(dev);\n\tfor",
+        ("vmq_filter_test_streams", "vmq_oracle_test_sequences", "vmq_oracle_test_random"),
+    ),
+    Mutant(
+        "gainers-not-held", "With VLANs compared, too, the new ring waits for the old one.",
+        CORE + "vmq_shift.c",
+        "u64 held = s->gainers | s->judges;",
+        "u64 held = s->judges;",
+        ("vmq_vlan_test_streams", "vmq_oracle_test_sequences", "vmq_oracle_test_random"),
+    ),
+    Mutant(
+        "judges-ignored", "A ring that keeps frames which get another owner is held and drained for that.",
+        CORE + "vmq_shift.c",
+        "if (s->old->vlan_filtering || s->new->vlan_filtering || s->judges)",
+        "if (s->old->vlan_filtering || s->new->vlan_filtering)",
+        ("vmq_filter_test_del_drains", "vmq_oracle_test_sequences", "vmq_oracle_test_random"),
+    ),
+    Mutant(
+        "losers-not-drained", "Rings that lose frames are empty before others get them.",
+        CORE + "vmq_shift.c",
+        "vmq_shift_drain(dev, s->losers | s->judges);",
+        "vmq_shift_drain(dev, s->judges);",
+        ("vmq_vlan_test_streams", "vmq_oracle_test_sequences", "vmq_oracle_test_random"),
+    ),
+    Mutant(
+        "replay-forgets-vlans", "After a reset the NIC has the VLAN table that it had before.",
+        CORE + "vmq_shift.c",
+        "\tif (r->vlan_filtering)\n\t\tvmq_shift_vlans_on(dev, r);\n\tfor",
+        "\tif (r->vlan_filtering)\n\t\tdev->ops->vlan_filtering(dev, true);\n\tfor",
+        ("vmq_vlan_test_replay", "vmq_oracle_test_sequences"),
+    ),
+    Mutant(
+        "replay-forgets-live", "After a reset the NIC is told of queues whose rings run, and of no others.",
+        CORE + "vmq_shift.c",
+        "\tlockdep_assert_held(&dev->lock);\n\tr->live = vmq_route_live(dev);",
+        "\tlockdep_assert_held(&dev->lock);",
+        ("vmq_queue_test_commit_down", "vmq_queue_test_replay", "vmq_oracle_test_sequences"),
+    ),
+    Mutant(
+        "undrained-not-compared", "A ring that did not run dry is compared, though the NIC is exact by now.",
+        CORE + "vmq_shift.c",
+        "check = !q->exact || q->undrained || dev->count_hits;",
+        "check = !q->exact || dev->count_hits;",
+        ("vmq_vlan_test_no_drain", "vmq_filter_test_move_no_drain"),
+    ),
+    # Filters
+    Mutant(
+        "enter-without-heir", "A new filter's frames keep the owner that they had until the route changes.",
+        CORE + "vmq_filter.c",
+        "f->queue = vmq_filter_heir(dev, f);",
+        "f->queue = 0;",
+        ("vmq_filter_test_any", "vmq_oracle_test_sequences", "vmq_oracle_test_random"),
+    ),
+    Mutant(
+        "leave-without-heir", "What a filter claimed is the one's for any VLAN when it leaves.",
+        CORE + "vmq_filter.c",
+        "f->to = vmq_filter_heir(dev, f);",
+        "f->to = 0;",
+        ("vmq_filter_test_any", "vmq_oracle_test_sequences", "vmq_oracle_test_random"),
+    ),
+    Mutant(
+        "home-forgotten", "All filters come back to their queue when VMQ is on again.",
+        CORE + "vmq_filter.c",
+        "\t\tf->home = 0;\n\t\tvmq_filter_mark(f, q->id);\n\t\tn++;",
+        "\t\tf->home = 0;\n\t\tif (n++)\n\t\t\tcontinue;\n\t\tvmq_filter_mark(f, q->id);",
+        ("vmq_enable_test_round_trip", "vmq_enable_test_streams"),
+    ),
+    Mutant(
+        "exists-not-checked", "The same filter is refused a second time.",
+        CORE + "vmq_filter.c",
+        "\tif (other)\n\t\treturn vmq_refuse(dev, extack, -EEXIST,",
+        "\tif (other && !m)\n\t\treturn vmq_refuse(dev, extack, -EEXIST,",
+        ("vmq_filter_test_exists",),
+    ),
+    Mutant(
+        "host-address-taken", "No filter takes an address of the host.",
+        CORE + "vmq_filter.c",
+        "\tif (ether_addr_equal(uplink->dev_addr, addr))\n\t\treturn true;",
+        "\tif (ether_addr_equal(uplink->dev_addr, addr))\n\t\treturn false;",
+        ("vmq_filter_test_host_addr",),
+    ),
+    Mutant(
+        "errno-swapped", "Too few address slots are ENOSPC.",
+        CORE + "vmq_route.c",
+        "return vmq_refuse(dev, extack, -ENOSPC,\n\t\t\t\t\t  \"filter slots full\");",
+        "return vmq_refuse(dev, extack, -EBUSY,\n\t\t\t\t\t  \"filter slots full\");",
+        ("vmq_filter_test_slots", "vmq_filter_test_move_no_slot"),
+    ),
+    Mutant(
+        "refusal-leaves-mark", "A move that is refused leaves the filters as they were.",
+        CORE + "vmq_filter.c",
+        "\treturn 0;\n\nforget_change:\n\tvmq_filter_forget_change(dev);\n\treturn err;",
+        "\treturn 0;\n\nforget_change:\n\treturn err;",
+        ("vmq_filter_test_move_refusals", "vmq_filter_test_move_no_slot", "vmq_oracle_test_sequences"),
+    ),
+    Mutant(
+        "refused-mode-stays", "A VLAN mode that is refused is not taken on.",
+        CORE + "vmq_vlan.c",
+        "restore_mode:\n\tWRITE_ONCE(dev->vlan_mode, old);",
+        "restore_mode:\n\tWRITE_ONCE(old, dev->vlan_mode);",
+        ("vmq_vlan_test_ambiguous", "vmq_oracle_test_random"),
+    ),
+    # Queues
+    Mutant(
+        "refused-commit-changes-state", "A commit that fails leaves the queue's state as it was.",
+        CORE + "vmq_queue.c",
+        "\tif (live) {\n\t\terr = vmq_queue_up(q);",
+        "\tif (live) {\n\t\tvmq_queue_event(q, VMQ_EVENT_COMMIT);\n\t\terr = vmq_queue_up(q);",
+        ("vmq_queue_test_commit_fails",),
+    ),
+    Mutant(
+        "free-does-not-wait", "A freed queue is given out again only when readers gave its frames back.",
+        CORE + "vmq_queue.c",
+        "if (q->rings && q->dev->ops->queue_held(q->dev, q->id))",
+        "if (q->rings && q->dev->ops->queue_held(q->dev, q->id) > U16_MAX)",
+        ("vmq_queue_test_freeing",),
+    ),
+    Mutant(
+        "commit-keeps-default-route", "With its commit a queue's frames leave the default queue.",
+        CORE + "vmq_queue.c",
+        "if (!live || !q->nr_filters)\n\t\treturn 0;",
+        "if (!live || q->nr_filters)\n\t\treturn 0;",
+        ("vmq_queue_test_commit_set",),
+    ),
+    Mutant(
+        "owner-not-checked", "The administrator does not change a port's queue.",
+        CORE + "vmq_queue.c",
+        "if (q->owner == owner)\n\t\treturn 0;",
+        "if (q->owner == owner || owner == VMQ_OWNER_ADMIN)\n\t\treturn 0;",
+        ("vmq_queue_test_owner",),
+    ),
+    Mutant(
+        "irq-not-locked", "After each start nobody but the driver moves a queue's interrupt.",
+        CORE + "vmq_placement.c",
+        "irq_modify_status(q->irq, 0, IRQ_NO_BALANCING);",
+        "irq_modify_status(q->irq, 0, 0);",
+        ("vmq_queue_test_life", "vmq_queue_test_replay", "vmq_oracle_test_sequences"),
+    ),
+    # Receive
+    Mutant(
+        "software-check-skipped", "A frame that the NIC cannot tell from a VM's is compared, and not the VM's.",
+        CORE + "vmq_rx.c",
+        "if (READ_ONCE(q->check))",
+        "if (READ_ONCE(q->check) && q->undrained)",
+        ("vmq_rx_test_mismatch", "vmq_oracle_test_sequences"),
+    ),
+    Mutant(
+        "mismatch-to-vm", "A frame that no filter of the queue claims does not reach its VM.",
+        CORE + "vmq_rx.c",
+        "list_move_tail(&skb->list, mismatch);",
+        "list_move_tail(&skb->list, batch);\n\t\tbreak;",
+        ("vmq_rx_test_mismatch", "vmq_oracle_test_sequences"),
+    ),
+    Mutant(
+        "hits-on-wrong-filter", "Hits count on the filter that claimed the frames.",
+        CORE + "vmq_rx.c",
+        "\t\tvmq_rx_check_flush(c);\n\t\tf = vmq_filter_claims_rcu(c->q->dev, &m);",
+        "\t\tf = vmq_filter_claims_rcu(c->q->dev, &m);\n"
+        "\t\tif (!f || READ_ONCE(f->queue) != c->q->id)\n\t\t\tvmq_rx_check_flush(c);",
+        ("vmq_rx_test_match", "vmq_rx_test_any", "vmq_vlan_test_hits"),
+    ),
+    Mutant(
+        "consumer-of-another", "Frames of one queue go to the consumer of that queue.",
+        CORE + "vmq_rx.c",
+        "\t\tvmq_rx_count_sole(q, packets);\n\tc = rcu_dereference(q->consumer);",
+        "\t\tvmq_rx_count_sole(q, packets);\n"
+        "\tc = rcu_dereference(q->dev->queues[1].consumer) ?: rcu_dereference(q->consumer);",
+        ("vmq_filter_test_streams", "vmq_filter_test_move", "vmq_oracle_test_sequences"),
+    ),
+    Mutant(
+        "mismatch-keeps-queue", "A frame that takes the default queue's way looks like that.",
+        CORE + "vmq_rx.c",
+        "skb_record_rx_queue(skb, 0);",
+        "skb_record_rx_queue(skb, q->id);",
+        ("vmq_rx_test_switch_leaves",),
+    ),
+    Mutant(
+        "any-wins", "The filter of a frame's VLAN wins over the one for any VLAN.",
+        CORE + "vmq_filter.c",
+        "\tif (f || !READ_ONCE(dev->nr_any_filters))\n\t\treturn f;",
+        "\tif (!READ_ONCE(dev->nr_any_filters))\n\t\treturn f;",
+        ("vmq_rx_test_any",),
+    ),
+    Mutant(
+        "priority-is-vlan", "A priority tag counts as none.",
+        "include/vmq/vmq.h",
+        "skb_vlan_tag_get_id(skb)",
+        "skb_vlan_tag_get(skb)",
+        ("vmq_rx_test_priority",),
+    ),
+    # The switch's table
+    Mutant(
+        "clone-to-sender", "A sender does not get its own group frame.",
+        VSWITCH + "vsw_table.c",
+        "if (member != origin && test_bit(vid, member->vlans))",
+        "if (test_bit(vid, member->vlans))",
+        ("vsw_table_test_clones",),
+    ),
+    Mutant(
+        "vlan-left-with-first-address", "A port is in a VLAN as long as one of its addresses is.",
+        VSWITCH + "vsw_table.c",
+        "if (!vsw_table_in_vlan(entry->member, entry->match.vlan))",
+        "if (entry->member)",
+        ("vsw_table_test_leave_vlan",),
+    ),
+    # What only a NIC shows
+    Mutant(
+        "wrong-pool-bit", "The NIC has the bit of the queue's pool in the address's register.",
+        IGB + "igbq_vmdq.c",
+        "FIELD_PREP(IGBQ_RAH_POOLSEL, pools));",
+        "FIELD_PREP(IGBQ_RAH_POOLSEL, pools ^ (pools & 6 ? 6 : 0)));",
+        make="routed_to_ports",
+    ),
+    Mutant(
+        "aupe-never-cleared", "A queue that lost its untagged filter gets no untagged frames of the NIC.",
+        IGB + "igbq_vmdq.c",
+        "nic->queues[id].untagged = on;",
+        "nic->queues[id].untagged |= on;",
+        make="untagged_leaves",
+    ),
+    Mutant(
+        "replay-forgets-pin", "After a reset a queue's interrupt goes to the queue's CPU.",
+        CORE + "vmq_queue.c",
+        "\tvmq_placement_pin(q);\n\terr = ops->queue_start",
+        "\terr = ops->queue_start",
+        make="routed_to_ports",
+    ),
+    Mutant(
+        "cpu-0-like-others", "CPU 0 serves a queue only when all others serve more.",
+        CORE + "vmq_placement.c",
+        "if (cpu && (best == nr_cpu_ids || load[cpu] < load[best]))",
+        "if (best == nr_cpu_ids || load[cpu] < load[best])",
+        make="fresh_probe",
+    ),
+    Mutant(
+        "own-source-accepted", "A frame that a port sent and the wire brings back is dropped.",
+        VSWITCH + "vsw_forward.c",
+        "if (likely(!vsw_forward_lookup(up, &source)))",
+        "if (!vsw_forward_lookup(up, &source) || vid != U16_MAX)",
+        make="test_reflected",
+    ),
+)
+
+
+def e2e_sources():
+    return [path.read_text() for path in (TOP / "tests/e2e").glob("*/test_*.py")]
+
+
+def problems(mutant, sources):
+    """What is wrong with its entry here, in words: it does not fit the sources as they are."""
+    count = (TOP / mutant.path).read_text().count(mutant.old)
+    if count != 1:
+        yield f"{mutant.name}: its text is in {mutant.path} {count} times, not once"
+    if bool(mutant.tests) == bool(mutant.make):
+        yield f"{mutant.name}: it names KUnit cases, or else what T= takes"
+    for case in set(mutant.tests) - {case for _, case in CASES}:
+        yield f"{mutant.name}: there is no KUnit case {case}"
+    if mutant.make not in {suite for suite, _ in CASES} and not any(mutant.make in text for text in sources):
+        yield f"{mutant.name}: there is no test {mutant.make}"
+
+
+def check(mutants=MUTANTS):
+    """What is wrong with the catalogue; nothing, if all is well."""
+    sources = e2e_sources()
+    found = [problem for m in mutants for problem in problems(m, sources)]
+    names = [m.name for m in MUTANTS]
+    return found + [f"{name}: twice" for name in sorted(set(names)) if names.count(name) > 1]
