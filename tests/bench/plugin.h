@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The part of QEMU's plugin interface, version 4 (QEMU 9.1 and later), that
- * counter.c uses. Debian packages QEMU with plugins built in, without the
- * header.
+ * The part of QEMU's plugin interface that counter.c uses, in version 4, which
+ * QEMU 10.0 has. Debian packages that with plugins built in, without the header.
  */
 #ifndef _BENCH_PLUGIN_H
 #define _BENCH_PLUGIN_H
