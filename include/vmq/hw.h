@@ -156,6 +156,34 @@ struct vmq_queue_tx_stats {
 	u64_stats_t dropped;
 };
 
+/* Addresses and VLANs whose owner a queue remembers. */
+#define VMQ_RX_ANSWERS		4
+
+/**
+ * struct vmq_rx_answer - whether a queue claims frames of one address and VLAN
+ * @key: vmq_match_key() of the frames
+ * @filter: the filter of the queue that claims them, or NULL; dereferenced only
+ *	in an RCU read section that found it to be up to date
+ * @hits: frames of this batch, not counted in @filter yet
+ */
+struct vmq_rx_answer {
+	u64 key;
+	struct vmq_filter *filter;
+	unsigned int hits;
+};
+
+/**
+ * struct vmq_rx_memory - answers that one poll leaves to the next
+ * @changes: of the filters, when the answers were last known to be right
+ * @next: answer that makes room for the next one
+ * @answers: by @key, in no order
+ */
+struct vmq_rx_memory {
+	unsigned long changes;
+	unsigned int next;
+	struct vmq_rx_answer answers[VMQ_RX_ANSWERS];
+};
+
 /**
  * struct vmq_queue - one VM queue: a pool with an rx ring, a tx ring, a vector,
  *	a NAPI and a CPU; queue 0 is the default queue
@@ -186,6 +214,7 @@ struct vmq_queue_tx_stats {
  *	vmq_queue_buffers()
  * @vm_name: user's name of the VM
  * @queue_name: user's name of the queue
+ * @memory: which frames the queue claims; the queue's NAPI alone
  * @rx: receive counters
  * @tx: transmit counters
  */
@@ -216,7 +245,8 @@ struct vmq_queue {
 	char queue_name[VMQ_NAME_LEN];
 
 	/* Written for every batch: away from what every batch reads. */
-	struct vmq_queue_rx_stats rx ____cacheline_aligned_in_smp;
+	struct vmq_rx_memory memory ____cacheline_aligned_in_smp;
+	struct vmq_queue_rx_stats rx;
 	struct vmq_queue_tx_stats tx ____cacheline_aligned_in_smp;
 };
 
@@ -236,6 +266,8 @@ struct vmq_queue {
  * @filters: all filters by match; RCU readers, writers hold @lock
  * @filter_ids: filters by id, written under @lock, read under RCU
  * @filter_list: all filters, oldest first; under @lock
+ * @filter_changes: how often one got another queue or left; written under
+ *	@lock, from 1 on
  * @route: what the NIC was told; under @lock
  * @next: what it will be told, while that is worked out; under @lock
  * @host_vids: VLANs of the host, which have to be received; under @lock
@@ -269,6 +301,7 @@ struct vmq_dev {
 	struct rhashtable *filters;
 	struct vmq_filter __rcu **filter_ids;
 	struct list_head filter_list;
+	unsigned long filter_changes;
 	struct vmq_route *route;
 	struct vmq_route *next;
 	DECLARE_BITMAP(host_vids, VLAN_N_VID);

@@ -6,10 +6,12 @@
 #ifndef _VMQ_VMQ_H
 #define _VMQ_VMQ_H
 
+#include <linux/bits.h>
 #include <linux/etherdevice.h>
 #include <linux/if_ether.h>
 #include <linux/if_vlan.h>
 #include <linux/types.h>
+#include <linux/unaligned.h>
 
 /* 64 pools is what the largest family (82599, X540, X550) has. */
 #define VMQ_MAX_QUEUES		64
@@ -31,7 +33,7 @@
  * @vlan: a VID (1 .. 4094), VMQ_VLAN_UNTAGGED (no tag, or VID 0) or
  *	VMQ_VLAN_ANY
  *
- * Eight bytes without padding, so that two matches compare as one u64.
+ * Eight bytes without padding, so that two matches compare as bytes.
  */
 struct vmq_match {
 	u8 addr[ETH_ALEN];
@@ -102,18 +104,16 @@ int vmq_refuse(struct vmq_dev *dev, struct netlink_ext_ack *extack, int err,
 	       const char *fmt, ...);
 
 /**
- * vmq_match_key - a match as one integer
- * @m: the match
+ * vmq_make_key - an address and a VLAN as one integer
+ * @addr: MAC address, with two bytes behind it that are read, and ignored, too
+ * @vlan: as in struct vmq_match
  *
- * Return: a value equal for equal matches only.
+ * Return: a value equal for equal addresses and VLANs only.
  */
-static inline u64 vmq_match_key(const struct vmq_match *m)
+static inline u64 vmq_make_key(const void *addr, u16 vlan)
 {
-	u64 key;
-
-	BUILD_BUG_ON(sizeof(*m) != sizeof(key));
-	memcpy(&key, m, sizeof(key));
-	return key;
+	return (get_unaligned_le64(addr) & GENMASK_ULL(47, 0)) |
+	       (u64)vlan << 48;
 }
 
 /**
@@ -130,6 +130,28 @@ static inline void vmq_match_from_skb(struct vmq_match *m,
 	ether_addr_copy(m->addr, skb->data);
 	m->vlan = skb_vlan_tag_present(skb) ? skb_vlan_tag_get_id(skb) :
 					      VMQ_VLAN_UNTAGGED;
+}
+
+/**
+ * vmq_match_key - a match as one integer
+ * @m: the match
+ *
+ * Return: a value equal for equal matches only.
+ */
+static inline u64 vmq_match_key(const struct vmq_match *m)
+{
+	return vmq_make_key(m, m->vlan);
+}
+
+/**
+ * vmq_match_key_from_skb - the key of what vmq_match_from_skb() says
+ * @skb: as there; without a tag the metadata's VLAN ID is 0
+ *
+ * Return: as vmq_match_key().
+ */
+static inline u64 vmq_match_key_from_skb(const struct sk_buff *skb)
+{
+	return vmq_make_key(skb->data, skb_vlan_tag_get_id(skb));
 }
 
 #endif /* _VMQ_VMQ_H */

@@ -352,6 +352,74 @@ static void vmq_rx_test_any(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rx_hits(t, any), 2);
 }
 
+/* What a poll was told of the filters is forgotten when they change. */
+static void vmq_rx_test_change(struct kunit *test)
+{
+	struct rx_test *t = rx_setup(test, false);
+	u32 fid;
+
+	rx_frame(test, t, 0x11, 5);
+	rx_receive(test, t, 1);
+	rx_expect(test, &t->sw, NUMBERS(0));
+
+	fid = fake_add(t->f, ADMIN, 1, 0x11, 5);
+	rx_frame(test, t, 0x11, 5);
+	rx_receive(test, t, 1);
+	rx_expect(test, &t->vm, NUMBERS(1));
+	KUNIT_EXPECT_EQ(test, rx_hits(t, fid), 1);
+
+	KUNIT_ASSERT_EQ(test, fake_del(t->f, ADMIN, fid), 0);
+	rx_frame(test, t, 0x11, 5);
+	rx_receive(test, t, 1);
+	rx_expect(test, &t->sw, NUMBERS(2));
+	rx_expect(test, &t->vm, NOTHING);
+}
+
+/* The filter that moves away stays in the table all the time. */
+static void vmq_rx_test_move(struct kunit *test)
+{
+	struct rx_test *t = rx_setup(test, false);
+	u32 fid;
+
+	KUNIT_ASSERT_EQ(test, fake_make_running(t->f, VSWITCH, 0x13), 3);
+	fid = fake_add(t->f, VSWITCH, 3, 0x13, 100);
+	rx_set_consumer(t, 3, true);
+	rx_frame(test, t, 0x13, 100);
+	rx_receive(test, t, 3);
+	rx_expect(test, &t->vm, NUMBERS(0));
+
+	KUNIT_ASSERT_EQ(test, fake_move(t->f, &fid, 1, 0), 0);
+	rx_frame(test, t, 0x13, 100);
+	rx_frame(test, t, 0x13, 0);
+	rx_receive(test, t, 3);
+	rx_expect(test, &t->vm, NUMBERS(2));
+	rx_expect(test, &t->sw, NUMBERS(1));
+	KUNIT_EXPECT_EQ(test, rx_hits(t, fid), 2);
+	rx_set_consumer(t, 3, false);
+}
+
+/* More addresses and VLANs at a time than a queue remembers. */
+static void vmq_rx_test_many(struct kunit *test)
+{
+	const u32 more = VMQ_RX_ANSWERS + 1, rounds = 3;
+	struct rx_test *t = rx_setup(test, false);
+	u32 fids[VMQ_RX_ANSWERS + 1];
+	unsigned int i;
+
+	for (i = 0; i < more; i++)
+		fids[i] = fake_add(t->f, ADMIN, 1, 0x11, 1000 + i);
+	for (i = 0; i < rounds * more; i++)
+		rx_frame(test, t, 0x11, 1000 + i % more);
+	rx_frame(test, t, 0x11, 5);
+	rx_receive(test, t, 1);
+	KUNIT_EXPECT_EQ(test, t->vm.nr, rounds * more);
+	for (i = 0; i < t->vm.nr; i++)
+		KUNIT_EXPECT_EQ(test, t->vm.got[i], i);
+	for (i = 0; i < more; i++)
+		KUNIT_EXPECT_EQ(test, rx_hits(t, fids[i]), rounds);
+	rx_expect(test, &t->sw, ((const int []){ rounds * more, -1 }));
+}
+
 /* Without the untagged filter, untagged frames are not this VM's. */
 static void vmq_rx_test_only_vlan(struct kunit *test)
 {
@@ -504,6 +572,9 @@ static struct kunit_case vmq_rx_test_cases[] = {
 	KUNIT_CASE(vmq_rx_test_mismatch),
 	KUNIT_CASE(vmq_rx_test_priority),
 	KUNIT_CASE(vmq_rx_test_any),
+	KUNIT_CASE(vmq_rx_test_change),
+	KUNIT_CASE(vmq_rx_test_move),
+	KUNIT_CASE(vmq_rx_test_many),
 	KUNIT_CASE(vmq_rx_test_only_vlan),
 	KUNIT_CASE(vmq_rx_test_default),
 	KUNIT_CASE(vmq_rx_test_empty),

@@ -30,6 +30,8 @@ int vmq_filter_table_init(struct vmq_dev *dev)
 	err = rhashtable_init(dev->filters, &vmq_filter_params);
 	if (err)
 		goto free_filters;
+	/* A queue that was never asked remembers nothing. */
+	dev->filter_changes = 1;
 	return 0;
 
 free_filters:
@@ -73,19 +75,18 @@ struct vmq_filter *vmq_filter_claims_rcu(const struct vmq_dev *dev,
 	return vmq_filter_find_rcu(dev, &any);
 }
 
-struct vmq_consumer *vmq_group_consumer_rcu(const struct vmq_dev *dev,
-					    const struct vmq_match *m)
+/*
+ * What queues remember of the filters is not right any more: to be called after
+ * one got another queue, which is also how it enters, and after one has left
+ * the table, before it is freed. A poll that does not see the new number yet is
+ * one that the grace period waits for.
+ */
+void vmq_filter_changed(struct vmq_dev *dev)
 {
-	struct vmq_filter *f;
-
-	if (likely(!READ_ONCE(dev->nr_group_filters)))
-		return NULL;
-	f = vmq_filter_find_rcu(dev, m);
-	if (!f || !READ_ONCE(f->steered))
-		return NULL;
-	return rcu_dereference(dev->queues[READ_ONCE(f->queue)].consumer);
+	lockdep_assert_held(&dev->lock);
+	/* Pairs with vmq_rx_recall(). */
+	smp_store_release(&dev->filter_changes, dev->filter_changes + 1);
 }
-EXPORT_SYMBOL_GPL(vmq_group_consumer_rcu);
 
 struct vmq_filter *vmq_filter_find_locked(struct vmq_dev *dev,
 					  const struct vmq_match *m)
@@ -257,6 +258,7 @@ static void vmq_filter_unhash(struct vmq_dev *dev, struct vmq_filter *f)
 {
 	vmq_filter_count_kind(dev, f, -1);
 	rhashtable_remove_fast(dev->filters, &f->node, vmq_filter_params);
+	vmq_filter_changed(dev);
 }
 
 /*

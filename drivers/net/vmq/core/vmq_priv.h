@@ -166,6 +166,7 @@ int vmq_filter_table_init(struct vmq_dev *dev);
 void vmq_filter_table_fini(struct vmq_dev *dev);
 struct vmq_filter *vmq_filter_claims_rcu(const struct vmq_dev *dev,
 					 const struct vmq_match *m);
+void vmq_filter_changed(struct vmq_dev *dev);
 struct vmq_filter *vmq_filter_find_locked(struct vmq_dev *dev,
 					  const struct vmq_match *m);
 struct vmq_filter *vmq_filter_by_id(struct vmq_dev *dev, u32 id);

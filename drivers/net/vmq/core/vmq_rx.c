@@ -4,20 +4,8 @@
 #include <trace/events/vmq.h>
 #include "vmq_priv.h"
 
-/*
- * Filters that frames of one batch hit. Frames of a batch mostly go to one
- * address and VLAN, so the last answer is asked first, also when it was that
- * none of the queue claims them. The hits are added up and counted once.
- */
-struct vmq_rx_check {
-	struct vmq_queue *q;
-	struct vmq_filter *last;
-	bool asked;
-	u64 last_key;
-	unsigned int hits;
-	unsigned int checked;
-	unsigned int mismatch;
-};
+/* A VLAN ID has 12 bits: no frame has this key. */
+#define VMQ_RX_NO_KEY	U64_MAX
 
 static void vmq_rx_count(struct vmq_queue *q, unsigned int packets,
 			 unsigned int bytes)
@@ -56,43 +44,89 @@ static unsigned int vmq_rx_count_batch(struct vmq_queue *q,
 	return packets;
 }
 
-static void vmq_rx_check_flush(struct vmq_rx_check *c)
+static void vmq_rx_forget(struct vmq_rx_memory *mem)
 {
-	if (c->hits)
-		atomic64_add(c->hits, &c->last->hits);
-	c->hits = 0;
+	unsigned int i;
+
+	for (i = 0; i < VMQ_RX_ANSWERS; i++)
+		mem->answers[i] = (struct vmq_rx_answer){ VMQ_RX_NO_KEY };
 }
 
-/* On the default queue filters only count, nothing is decided. */
-static void vmq_rx_check_tell(const struct vmq_rx_check *c,
-			      const struct vmq_match *m)
+static void vmq_rx_count_hits(struct vmq_rx_answer *a)
 {
-	if (trace_vmq_rx_check_enabled() && c->q->id)
-		trace_vmq_rx_check(c->q->dev, c->last ? c->last->id : 0, m,
-				   c->q->id);
+	if (a->hits)
+		atomic64_add(a->hits, &a->filter->hits);
+	a->hits = 0;
+}
+
+static void vmq_rx_count_all_hits(struct vmq_rx_memory *mem)
+{
+	unsigned int i;
+
+	for (i = 0; i < VMQ_RX_ANSWERS; i++)
+		vmq_rx_count_hits(&mem->answers[i]);
 }
 
 /* Does a filter of the queue claim the frame? */
-static bool vmq_rx_check_one(struct vmq_rx_check *c, const struct sk_buff *skb)
+static noinline struct vmq_rx_answer *vmq_rx_ask(const struct vmq_queue *q,
+						 struct vmq_rx_memory *mem,
+						 const struct sk_buff *skb)
 {
+	struct vmq_rx_answer *a;
 	struct vmq_filter *f;
 	struct vmq_match m;
-	u64 key;
+
+	a = &mem->answers[mem->next++ % VMQ_RX_ANSWERS];
+	vmq_rx_count_hits(a);
+	vmq_match_from_skb(&m, skb);
+	f = vmq_filter_claims_rcu(q->dev, &m);
+	if (f && READ_ONCE(f->queue) != q->id)
+		f = NULL;
+	a->key = vmq_match_key(&m);
+	a->filter = f;
+	return a;
+}
+
+/*
+ * The table has to be searched for few frames: what a VM gets mostly goes to a
+ * few addresses and VLANs, and so does what it should not have got.
+ */
+static struct vmq_rx_answer *vmq_rx_answer(const struct vmq_queue *q,
+					   struct vmq_rx_memory *mem,
+					   const struct sk_buff *skb)
+{
+	const u64 key = vmq_match_key_from_skb(skb);
+	unsigned int i;
+
+	/* For every frame: counting to four takes as long as comparing. */
+#pragma GCC unroll 4
+	for (i = 0; i < VMQ_RX_ANSWERS; i++)
+		if (mem->answers[i].key == key)
+			return &mem->answers[i];
+	return vmq_rx_ask(q, mem, skb);
+}
+
+/* Answers of earlier polls are good for as long as no filter has changed. */
+static struct vmq_rx_memory *vmq_rx_recall(struct vmq_queue *q)
+{
+	/* Pairs with vmq_filter_changed(). */
+	unsigned long changes = smp_load_acquire(&q->dev->filter_changes);
+
+	if (unlikely(q->memory.changes != changes)) {
+		vmq_rx_forget(&q->memory);
+		q->memory.changes = changes;
+	}
+	return &q->memory;
+}
+
+static void vmq_rx_check_tell(const struct vmq_queue *q,
+			      const struct vmq_rx_answer *a,
+			      const struct sk_buff *skb)
+{
+	struct vmq_match m;
 
 	vmq_match_from_skb(&m, skb);
-	key = vmq_match_key(&m);
-	if (!c->asked || key != c->last_key) {
-		vmq_rx_check_flush(c);
-		f = vmq_filter_claims_rcu(c->q->dev, &m);
-		if (f && READ_ONCE(f->queue) != c->q->id)
-			f = NULL;
-		c->last = f;
-		c->last_key = key;
-		c->asked = true;
-	}
-	vmq_rx_check_tell(c, &m);
-	c->hits += !!c->last;
-	return c->last;
+	trace_vmq_rx_check(q->dev, a->filter ? a->filter->id : 0, &m, q->id);
 }
 
 /*
@@ -112,23 +146,30 @@ static void vmq_rx_turn_away(struct sk_buff *skb, struct list_head *mismatch)
 }
 
 static void vmq_rx_check_batch(struct vmq_queue *q, struct list_head *batch,
-			       struct list_head *mismatch)
+			       unsigned int packets, struct list_head *mismatch)
 {
-	struct vmq_rx_check c = { .q = q };
+	struct vmq_rx_memory *mem = vmq_rx_recall(q);
+	unsigned int mismatches = 0;
+	struct vmq_rx_answer *a;
 	struct sk_buff *skb, *next;
 
 	list_for_each_entry_safe(skb, next, batch, list) {
-		c.checked++;
-		if (vmq_rx_check_one(&c, skb))
+		a = vmq_rx_answer(q, mem, skb);
+		if (trace_vmq_rx_check_enabled())
+			vmq_rx_check_tell(q, a, skb);
+		if (likely(a->filter)) {
+			a->hits++;
 			continue;
-		c.mismatch++;
-		vmq_rx_turn_away(skb, mismatch);
+		}
+		mismatches++;
+		skb_record_rx_queue(skb, 0);
+		list_move_tail(&skb->list, mismatch);
 	}
-	vmq_rx_check_flush(&c);
+	vmq_rx_count_all_hits(mem);
 
 	u64_stats_update_begin(&q->rx.syncp);
-	u64_stats_add(&q->rx.checked, c.checked);
-	u64_stats_add(&q->rx.mismatch, c.mismatch);
+	u64_stats_add(&q->rx.checked, packets);
+	u64_stats_add(&q->rx.mismatch, mismatches);
 	u64_stats_update_end(&q->rx.syncp);
 }
 
@@ -152,17 +193,23 @@ static void vmq_stack_receive_batch(struct vmq_dev *dev,
 	}
 }
 
-/* Filters on the default queue count their hits; without any, no lookup. */
+/*
+ * On the default queue filters only count, nothing is decided. Polls of other
+ * queues come here, too: nothing is remembered.
+ */
 static void vmq_default_count_hits(struct vmq_dev *dev, struct list_head *batch)
 {
-	struct vmq_rx_check c = { .q = &dev->queues[0] };
+	struct vmq_rx_memory mem = {};
+	struct vmq_rx_answer *a;
 	struct sk_buff *skb;
 
-	if (!READ_ONCE(dev->nr_default_filters))
-		return;
-	list_for_each_entry(skb, batch, list)
-		vmq_rx_check_one(&c, skb);
-	vmq_rx_check_flush(&c);
+	vmq_rx_forget(&mem);
+	list_for_each_entry(skb, batch, list) {
+		a = vmq_rx_answer(&dev->queues[0], &mem, skb);
+		if (a->filter)
+			a->hits++;
+	}
+	vmq_rx_count_all_hits(&mem);
 }
 
 static void vmq_default_receive(struct vmq_dev *dev, struct napi_struct *napi,
@@ -170,7 +217,9 @@ static void vmq_default_receive(struct vmq_dev *dev, struct napi_struct *napi,
 {
 	struct vmq_switch *sw = rcu_dereference(dev->sw);
 
-	vmq_default_count_hits(dev, batch);
+	/* Without filters on the default queue no frame is looked up. */
+	if (READ_ONCE(dev->nr_default_filters))
+		vmq_default_count_hits(dev, batch);
 	if (sw)
 		sw->ops->receive(sw, napi, batch);
 	vmq_stack_receive_batch(dev, napi, batch);
@@ -192,7 +241,7 @@ static void vmq_vm_receive(struct vmq_queue *q, struct napi_struct *napi,
 	LIST_HEAD(mismatch);
 
 	if (READ_ONCE(q->check))
-		vmq_rx_check_batch(q, batch, &mismatch);
+		vmq_rx_check_batch(q, batch, packets, &mismatch);
 	else
 		vmq_rx_count_sole(q, packets);
 	c = rcu_dereference(q->consumer);

@@ -260,7 +260,7 @@ static void vmq_shift_claim(struct vmq_dev *dev, const struct vmq_route *new)
 		if (f->change != VMQ_CHANGE_LEAVE)
 			f->change = VMQ_CHANGE_NONE;
 	}
-	vmq_shift_tell_groups(dev, new, new);
+	vmq_filter_changed(dev);
 }
 
 /*
