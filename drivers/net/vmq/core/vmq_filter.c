@@ -75,6 +75,20 @@ struct vmq_filter *vmq_filter_claims_rcu(const struct vmq_dev *dev,
 	return vmq_filter_find_rcu(dev, &any);
 }
 
+struct vmq_consumer *vmq_group_consumer_rcu(const struct vmq_dev *dev,
+					    const struct vmq_match *m)
+{
+	struct vmq_filter *f;
+
+	if (likely(!READ_ONCE(dev->nr_group_filters)))
+		return NULL;
+	f = vmq_filter_find_rcu(dev, m);
+	if (!f || !READ_ONCE(f->steered))
+		return NULL;
+	return rcu_dereference(dev->queues[READ_ONCE(f->queue)].consumer);
+}
+EXPORT_SYMBOL_GPL(vmq_group_consumer_rcu);
+
 /*
  * What queues remember of the filters is not right any more: to be called after
  * one got another queue, which is also how it enters, and after one has left

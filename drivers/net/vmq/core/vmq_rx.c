@@ -162,8 +162,7 @@ static void vmq_rx_check_batch(struct vmq_queue *q, struct list_head *batch,
 			continue;
 		}
 		mismatches++;
-		skb_record_rx_queue(skb, 0);
-		list_move_tail(&skb->list, mismatch);
+		vmq_rx_turn_away(skb, mismatch);
 	}
 	vmq_rx_count_all_hits(mem);
 

@@ -261,6 +261,7 @@ static void vmq_shift_claim(struct vmq_dev *dev, const struct vmq_route *new)
 			f->change = VMQ_CHANGE_NONE;
 	}
 	vmq_filter_changed(dev);
+	vmq_shift_tell_groups(dev, new, new);
 }
 
 /*
