@@ -112,8 +112,8 @@ MUTANTS = (
     Mutant(
         "release-before-drain", "Frames of the new ring wait until the old one is empty.",
         CORE + "vmq_shift.c",
-        "\tvmq_shift_drain(dev, from);\n\tvmq_shift_claim(dev);\n\tvmq_shift_release(dev, to);",
-        "\tvmq_shift_release(dev, to);\n\tvmq_shift_drain(dev, from);\n\tvmq_shift_claim(dev);",
+        "\tvmq_shift_drain(dev, from);\n\tvmq_shift_claim(dev, s->new);\n\tvmq_shift_release(dev, to);",
+        "\tvmq_shift_release(dev, to);\n\tvmq_shift_drain(dev, from);\n\tvmq_shift_claim(dev, s->new);",
         ("vmq_filter_test_move", "vmq_filter_test_streams", "vmq_queue_test_commit_set"),
     ),
     Mutant(
@@ -127,7 +127,7 @@ MUTANTS = (
         "claim-too-early", "Frames of the old ring are compared with the old owner.",
         CORE + "vmq_shift.c",
         "\tvmq_shift_hold(dev, to);\n\tfor",
-        "\tvmq_shift_hold(dev, to);\n\tvmq_shift_claim(dev);\n\tfor",
+        "\tvmq_shift_hold(dev, to);\n\tvmq_shift_claim(dev, s->new);\n\tfor",
         ("vmq_filter_test_streams", "vmq_oracle_test_sequences", "vmq_oracle_test_random"),
     ),
     Mutant(
@@ -233,8 +233,8 @@ MUTANTS = (
     Mutant(
         "refused-commit-changes-state", "A commit that fails leaves the queue's state as it was.",
         CORE + "vmq_queue.c",
-        "\tif (live) {\n\t\terr = vmq_queue_up(q);",
-        "\tif (live) {\n\t\tvmq_queue_event(q, VMQ_EVENT_COMMIT);\n\t\terr = vmq_queue_up(q);",
+        "\t\terr = vmq_queue_up(q);\n\t\tif (err)\n",
+        "\t\terr = vmq_queue_up(q);\n\t\tif (err && !vmq_queue_event(q, VMQ_EVENT_COMMIT))\n",
         ("vmq_queue_test_commit_fails",),
     ),
     Mutant(
@@ -247,8 +247,8 @@ MUTANTS = (
     Mutant(
         "commit-keeps-default-route", "With its commit a queue's frames leave the default queue.",
         CORE + "vmq_queue.c",
-        "if (!live || !q->nr_filters)\n\t\treturn 0;",
-        "if (!live || q->nr_filters)\n\t\treturn 0;",
+        "if (!dev->open || !filters)",
+        "if (!dev->open || filters)",
         ("vmq_queue_test_commit_set",),
     ),
     Mutant(
