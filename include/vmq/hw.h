@@ -121,15 +121,49 @@ struct vmq_hw_ops {
 };
 
 /**
+ * enum vmq_rx_drop - why a frame of a queue's ring was not delivered
+ * @VMQ_RX_DROP_BAD: it came with an error, or is too short to be a frame
+ * @VMQ_RX_DROP_LONG: it has more pieces than an skb takes
+ * @VMQ_RX_DROP_NOMEM: there was no memory for its skb
+ * @VMQ_RX_DROP_STOPPED: it was in the ring when that was stopped
+ * @VMQ_RX_DROPS: how many reasons there are
+ */
+enum vmq_rx_drop {
+	VMQ_RX_DROP_BAD,
+	VMQ_RX_DROP_LONG,
+	VMQ_RX_DROP_NOMEM,
+	VMQ_RX_DROP_STOPPED,
+	VMQ_RX_DROPS,
+};
+
+/**
+ * enum vmq_tx_drop - why a frame was not sent by a queue's ring
+ * @VMQ_TX_DROP_FULL: the ring was full
+ * @VMQ_TX_DROP_INVALID: the NIC cannot do what it asks for, or it is too long
+ * @VMQ_TX_DROP_NOMEM: there was no memory to send it, or it could not be mapped
+ * @VMQ_TX_DROP_STOPPED: the ring did not run, or was stopped before it was
+ *	sent, or the uplink was without carrier
+ * @VMQ_TX_DROPS: how many reasons there are
+ */
+enum vmq_tx_drop {
+	VMQ_TX_DROP_FULL,
+	VMQ_TX_DROP_INVALID,
+	VMQ_TX_DROP_NOMEM,
+	VMQ_TX_DROP_STOPPED,
+	VMQ_TX_DROPS,
+};
+
+/**
  * struct vmq_queue_rx_stats - receive counters of one queue
- * @syncp: for readers on 32-bit machines; the queue's NAPI is the only writer
+ * @syncp: for readers on 32-bit machines; the queue's NAPI is the only writer,
+ *	or who has disabled it
  * @packets: frames that came out of the ring
  * @bytes: their bytes, without FCS
  * @checked: frames compared with the queue's filters in software; none while
  *	the queue is exact
  * @mismatch: checked frames that no filter of the queue claims; they went the
  *	default queue's way, or, of a group, which has a copy there, nowhere
- * @dropped: frames that could not be delivered (no memory, bad descriptor)
+ * @drops: frames that were not delivered, by enum vmq_rx_drop
  */
 struct vmq_queue_rx_stats {
 	struct u64_stats_sync syncp;
@@ -137,7 +171,7 @@ struct vmq_queue_rx_stats {
 	u64_stats_t bytes;
 	u64_stats_t checked;
 	u64_stats_t mismatch;
-	u64_stats_t dropped;
+	u64_stats_t drops[VMQ_RX_DROPS];
 };
 
 /**
@@ -146,14 +180,13 @@ struct vmq_queue_rx_stats {
  *	uplink's tx queue
  * @packets: frames posted to the ring (segments of a TSO frame count each)
  * @bytes: their bytes, without FCS
- * @dropped: frames that found the ring full, could not be mapped, or were left
- *	in a ring that stopped
+ * @drops: frames that were not sent, by enum vmq_tx_drop
  */
 struct vmq_queue_tx_stats {
 	struct u64_stats_sync syncp;
 	u64_stats_t packets;
 	u64_stats_t bytes;
-	u64_stats_t dropped;
+	u64_stats_t drops[VMQ_TX_DROPS];
 };
 
 /* Addresses and VLANs whose owner a queue remembers. */
@@ -487,6 +520,38 @@ static inline u32 vmq_queue_buffers(const struct vmq_queue *q)
 	u32 own = READ_ONCE(q->buffers);
 
 	return own ? own : READ_ONCE(q->dev->buffers);
+}
+
+/**
+ * vmq_queue_rx_drop - count frames that were not delivered
+ * @q: the queue
+ * @why: by this name
+ * @frames: how many
+ *
+ * Context: the queue's poll, or its NAPI is disabled.
+ */
+static inline void vmq_queue_rx_drop(struct vmq_queue *q, enum vmq_rx_drop why,
+				     unsigned int frames)
+{
+	u64_stats_update_begin(&q->rx.syncp);
+	u64_stats_add(&q->rx.drops[why], frames);
+	u64_stats_update_end(&q->rx.syncp);
+}
+
+/**
+ * vmq_queue_tx_drop - count frames that were not sent
+ * @q: the queue
+ * @why: by this name
+ * @frames: how many
+ *
+ * Context: BH off, the lock of the uplink's tx queue held.
+ */
+static inline void vmq_queue_tx_drop(struct vmq_queue *q, enum vmq_tx_drop why,
+				     unsigned int frames)
+{
+	u64_stats_update_begin(&q->tx.syncp);
+	u64_stats_add(&q->tx.drops[why], frames);
+	u64_stats_update_end(&q->tx.syncp);
 }
 
 #endif /* _VMQ_HW_H */

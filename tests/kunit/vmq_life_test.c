@@ -84,9 +84,10 @@ static void vmq_life_test_xmit(struct kunit *test)
 {
 	struct fake_nic *f = test->priv;
 	struct netdev_queue *txq = netdev_get_tx_queue(f->uplink, 1);
-	struct vmq_queue_tx_stats *tx = &f->dev.queues[1].tx;
+	u64_stats_t *drops = f->dev.queues[1].tx.drops;
 
 	KUNIT_EXPECT_EQ(test, life_xmit(f, 1), NET_XMIT_DROP);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&drops[VMQ_TX_DROP_STOPPED]), 1);
 	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
 	KUNIT_ASSERT_EQ(test, fake_make_running(f, VSWITCH, 0x11), 1);
 	netif_tx_start_all_queues(f->uplink);
@@ -100,7 +101,7 @@ static void vmq_life_test_xmit(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, vmq_queue_tx_full(&f->dev, 1));
 	KUNIT_EXPECT_FALSE(test, vmq_queue_tx_full(&f->dev, 2));
 	KUNIT_EXPECT_EQ(test, life_xmit(f, 1), NET_XMIT_DROP);
-	KUNIT_EXPECT_EQ(test, u64_stats_read(&tx->dropped), 1);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&drops[VMQ_TX_DROP_FULL]), 1);
 	KUNIT_EXPECT_EQ(test, f->queues[1].xmits, 1);
 	netif_tx_start_queue(txq);
 
@@ -108,6 +109,7 @@ static void vmq_life_test_xmit(struct kunit *test)
 	set_bit(__LINK_STATE_NOCARRIER, &f->uplink->state);
 	KUNIT_EXPECT_EQ(test, life_xmit(f, 1), NET_XMIT_DROP);
 	clear_bit(__LINK_STATE_NOCARRIER, &f->uplink->state);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&drops[VMQ_TX_DROP_STOPPED]), 2);
 	KUNIT_EXPECT_EQ(test, life_xmit(f, 1), NET_XMIT_SUCCESS);
 	KUNIT_EXPECT_EQ(test, f->queues[1].xmits, 2);
 }

@@ -396,42 +396,56 @@ static ssize_t vmq_filters_show(struct netdev_rx_queue *rxq, char *buf)
 }
 VMQ_QUEUE_ATTR_RO(filters);
 
-/* @offset: of a counter in struct vmq_queue; rx lies before tx there. */
+/*
+ * The sum of the @nr counters at @offset in struct vmq_queue; rx lies before tx
+ * there.
+ */
 static ssize_t vmq_counter_emit(struct netdev_rx_queue *rxq, size_t offset,
-				char *buf)
+				size_t nr, char *buf)
 {
 	struct vmq_queue *q = vmq_queue_from_rx(rxq);
-	const u64_stats_t *counter = (void *)q + offset;
+	const u64_stats_t *counters = (void *)q + offset;
 	const struct u64_stats_sync *syncp;
 	unsigned int start;
 	u64 value;
+	size_t i;
 
 	syncp = offset < offsetof(struct vmq_queue, tx) ? &q->rx.syncp :
 							  &q->tx.syncp;
 	do {
 		start = u64_stats_fetch_begin(syncp);
-		value = u64_stats_read(counter);
+		for (value = 0, i = 0; i < nr; i++)
+			value += u64_stats_read(&counters[i]);
 	} while (u64_stats_fetch_retry(syncp, start));
 	return sysfs_emit(buf, "%llu\n", value);
 }
 
-#define VMQ_QUEUE_COUNTER(_name, _member)				\
+#define VMQ_QUEUE_COUNTER(_name, _member, _nr)				\
 	static ssize_t vmq_##_name##_show(struct netdev_rx_queue *rxq,	\
 					  char *buf)			\
 	{								\
 		return vmq_counter_emit(rxq, offsetof(struct vmq_queue,	\
-						      _member), buf);	\
+						      _member), _nr,	\
+					buf);				\
 	}								\
 	VMQ_QUEUE_ATTR_RO(_name)
 
-VMQ_QUEUE_COUNTER(rx_packets, rx.packets);
-VMQ_QUEUE_COUNTER(rx_bytes, rx.bytes);
-VMQ_QUEUE_COUNTER(rx_checked, rx.checked);
-VMQ_QUEUE_COUNTER(rx_mismatch, rx.mismatch);
-VMQ_QUEUE_COUNTER(rx_dropped, rx.dropped);
-VMQ_QUEUE_COUNTER(tx_packets, tx.packets);
-VMQ_QUEUE_COUNTER(tx_bytes, tx.bytes);
-VMQ_QUEUE_COUNTER(tx_dropped, tx.dropped);
+VMQ_QUEUE_COUNTER(rx_packets, rx.packets, 1);
+VMQ_QUEUE_COUNTER(rx_bytes, rx.bytes, 1);
+VMQ_QUEUE_COUNTER(rx_checked, rx.checked, 1);
+VMQ_QUEUE_COUNTER(rx_mismatch, rx.mismatch, 1);
+VMQ_QUEUE_COUNTER(rx_dropped, rx.drops, VMQ_RX_DROPS);
+VMQ_QUEUE_COUNTER(rx_dropped_bad, rx.drops[VMQ_RX_DROP_BAD], 1);
+VMQ_QUEUE_COUNTER(rx_dropped_long, rx.drops[VMQ_RX_DROP_LONG], 1);
+VMQ_QUEUE_COUNTER(rx_dropped_nomem, rx.drops[VMQ_RX_DROP_NOMEM], 1);
+VMQ_QUEUE_COUNTER(rx_dropped_stopped, rx.drops[VMQ_RX_DROP_STOPPED], 1);
+VMQ_QUEUE_COUNTER(tx_packets, tx.packets, 1);
+VMQ_QUEUE_COUNTER(tx_bytes, tx.bytes, 1);
+VMQ_QUEUE_COUNTER(tx_dropped, tx.drops, VMQ_TX_DROPS);
+VMQ_QUEUE_COUNTER(tx_dropped_full, tx.drops[VMQ_TX_DROP_FULL], 1);
+VMQ_QUEUE_COUNTER(tx_dropped_invalid, tx.drops[VMQ_TX_DROP_INVALID], 1);
+VMQ_QUEUE_COUNTER(tx_dropped_nomem, tx.drops[VMQ_TX_DROP_NOMEM], 1);
+VMQ_QUEUE_COUNTER(tx_dropped_stopped, tx.drops[VMQ_TX_DROP_STOPPED], 1);
 
 static struct attribute *vmq_queue_attrs[] = {
 	&vmq_attr_buffers.attr,
@@ -449,11 +463,19 @@ static struct attribute *vmq_queue_attrs[] = {
 	&vmq_attr_rx_bytes.attr,
 	&vmq_attr_rx_checked.attr,
 	&vmq_attr_rx_dropped.attr,
+	&vmq_attr_rx_dropped_bad.attr,
+	&vmq_attr_rx_dropped_long.attr,
+	&vmq_attr_rx_dropped_nomem.attr,
+	&vmq_attr_rx_dropped_stopped.attr,
 	&vmq_attr_rx_mismatch.attr,
 	&vmq_attr_rx_packets.attr,
 	&vmq_attr_state.attr,
 	&vmq_attr_tx_bytes.attr,
 	&vmq_attr_tx_dropped.attr,
+	&vmq_attr_tx_dropped_full.attr,
+	&vmq_attr_tx_dropped_invalid.attr,
+	&vmq_attr_tx_dropped_nomem.attr,
+	&vmq_attr_tx_dropped_stopped.attr,
 	&vmq_attr_tx_packets.attr,
 	&vmq_attr_vm_name.attr,
 	NULL

@@ -15,9 +15,7 @@ static int vmq_queue_post(struct vmq_queue *q, struct netdev_queue *txq,
 		next = skb->next;
 		skb_mark_not_on_list(skb);
 		if (netif_xmit_frozen_or_drv_stopped(txq)) {
-			u64_stats_update_begin(&q->tx.syncp);
-			u64_stats_inc(&q->tx.dropped);
-			u64_stats_update_end(&q->tx.syncp);
+			vmq_queue_tx_drop(q, VMQ_TX_DROP_FULL, 1);
 			kfree_skb_reason(skb, SKB_DROP_REASON_FULL_RING);
 			ret = NET_XMIT_DROP;
 			continue;
@@ -31,6 +29,16 @@ static int vmq_queue_post(struct vmq_queue *q, struct netdev_queue *txq,
 	return ret;
 }
 
+/* Nobody waits for an uplink that cannot send. */
+static void vmq_queue_xmit_down(struct vmq_queue *q, struct netdev_queue *txq,
+				struct sk_buff *skb)
+{
+	kfree_skb_reason(skb, SKB_DROP_REASON_DEV_READY);
+	__netif_tx_lock(txq, smp_processor_id());
+	vmq_queue_tx_drop(q, VMQ_TX_DROP_STOPPED, 1);
+	__netif_tx_unlock(txq);
+}
+
 int vmq_queue_xmit(struct vmq_dev *dev, u16 id, struct sk_buff *skb)
 {
 	struct net_device *uplink = dev->uplink;
@@ -39,7 +47,7 @@ int vmq_queue_xmit(struct vmq_dev *dev, u16 id, struct sk_buff *skb)
 	int ret;
 
 	if (unlikely(!netif_running(uplink) || !netif_carrier_ok(uplink))) {
-		kfree_skb_reason(skb, SKB_DROP_REASON_DEV_READY);
+		vmq_queue_xmit_down(&dev->queues[id], txq, skb);
 		return NET_XMIT_DROP;
 	}
 

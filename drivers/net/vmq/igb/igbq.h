@@ -114,9 +114,8 @@ struct igbq_ring_mem {
  * @cleaned: descriptors taken back
  * @skb: a frame of which the last descriptor did not come yet
  * @skb_descs: descriptors of that frame so far, or of the one being discarded
- * @discard: drop everything up to the end of the current frame
+ * @discard: why everything up to the end of the current frame is dropped, or 0
  * @alloc_fail: polls that found no memory for new buffers
- * @bad: frames that came with an error, or did not fit
  */
 struct igbq_rx_ring {
 	struct igbq_ring_mem mem;
@@ -126,9 +125,8 @@ struct igbq_rx_ring {
 	u32 cleaned;
 	struct sk_buff *skb;
 	u32 skb_descs;
-	bool discard;
+	enum skb_drop_reason discard;
 	unsigned long alloc_fail;
-	unsigned long bad;
 };
 
 /**

@@ -12,12 +12,21 @@ enum igbq_queue_stat {
 	IGBQ_STAT_RX_CHECKED,
 	IGBQ_STAT_RX_MISMATCH,
 	IGBQ_STAT_RX_DROPPED,
-	IGBQ_STAT_RX_BAD,
+	/* As in enum vmq_rx_drop */
+	IGBQ_STAT_RX_DROPPED_BAD,
+	IGBQ_STAT_RX_DROPPED_LONG,
+	IGBQ_STAT_RX_DROPPED_NOMEM,
+	IGBQ_STAT_RX_DROPPED_STOPPED,
 	IGBQ_STAT_RX_ALLOC_FAIL,
 	IGBQ_STAT_RX_NIC_PACKETS,
 	IGBQ_STAT_TX_PACKETS,
 	IGBQ_STAT_TX_BYTES,
 	IGBQ_STAT_TX_DROPPED,
+	/* As in enum vmq_tx_drop */
+	IGBQ_STAT_TX_DROPPED_FULL,
+	IGBQ_STAT_TX_DROPPED_INVALID,
+	IGBQ_STAT_TX_DROPPED_NOMEM,
+	IGBQ_STAT_TX_DROPPED_STOPPED,
 	IGBQ_STAT_TX_STOPS,
 	IGBQ_QUEUE_STATS,
 };
@@ -28,12 +37,19 @@ static const char *const igbq_queue_stat_names[IGBQ_QUEUE_STATS] = {
 	[IGBQ_STAT_RX_CHECKED]		= "rx_queue_%u_checked",
 	[IGBQ_STAT_RX_MISMATCH]		= "rx_queue_%u_mismatch",
 	[IGBQ_STAT_RX_DROPPED]		= "rx_queue_%u_dropped",
-	[IGBQ_STAT_RX_BAD]		= "rx_queue_%u_bad_frames",
+	[IGBQ_STAT_RX_DROPPED_BAD]	= "rx_queue_%u_dropped_bad",
+	[IGBQ_STAT_RX_DROPPED_LONG]	= "rx_queue_%u_dropped_long",
+	[IGBQ_STAT_RX_DROPPED_NOMEM]	= "rx_queue_%u_dropped_nomem",
+	[IGBQ_STAT_RX_DROPPED_STOPPED]	= "rx_queue_%u_dropped_stopped",
 	[IGBQ_STAT_RX_ALLOC_FAIL]	= "rx_queue_%u_alloc_fail",
 	[IGBQ_STAT_RX_NIC_PACKETS]	= "rx_queue_%u_nic_packets",
 	[IGBQ_STAT_TX_PACKETS]		= "tx_queue_%u_packets",
 	[IGBQ_STAT_TX_BYTES]		= "tx_queue_%u_bytes",
 	[IGBQ_STAT_TX_DROPPED]		= "tx_queue_%u_dropped",
+	[IGBQ_STAT_TX_DROPPED_FULL]	= "tx_queue_%u_dropped_full",
+	[IGBQ_STAT_TX_DROPPED_INVALID]	= "tx_queue_%u_dropped_invalid",
+	[IGBQ_STAT_TX_DROPPED_NOMEM]	= "tx_queue_%u_dropped_nomem",
+	[IGBQ_STAT_TX_DROPPED_STOPPED]	= "tx_queue_%u_dropped_stopped",
 	[IGBQ_STAT_TX_STOPS]		= "tx_queue_%u_stops",
 };
 
@@ -220,6 +236,19 @@ static void igbq_ethtool_get_strings(struct net_device *netdev, u32 sset,
 			ethtool_sprintf(&data, igbq_queue_stat_names[i], id);
 }
 
+/* The counters, and before them their sum. */
+static void igbq_ethtool_fill_drops(u64 *data, const u64_stats_t *drops,
+				    unsigned int nr)
+{
+	unsigned int i;
+
+	data[0] = 0;
+	for (i = 0; i < nr; i++) {
+		data[i + 1] = u64_stats_read(&drops[i]);
+		data[0] += data[i + 1];
+	}
+}
+
 static void igbq_ethtool_fill_rx(u64 *data, const struct vmq_queue_rx_stats *rx)
 {
 	unsigned int start;
@@ -230,7 +259,8 @@ static void igbq_ethtool_fill_rx(u64 *data, const struct vmq_queue_rx_stats *rx)
 		data[IGBQ_STAT_RX_BYTES] = u64_stats_read(&rx->bytes);
 		data[IGBQ_STAT_RX_CHECKED] = u64_stats_read(&rx->checked);
 		data[IGBQ_STAT_RX_MISMATCH] = u64_stats_read(&rx->mismatch);
-		data[IGBQ_STAT_RX_DROPPED] = u64_stats_read(&rx->dropped);
+		igbq_ethtool_fill_drops(&data[IGBQ_STAT_RX_DROPPED], rx->drops,
+					VMQ_RX_DROPS);
 	} while (u64_stats_fetch_retry(&rx->syncp, start));
 }
 
@@ -242,7 +272,8 @@ static void igbq_ethtool_fill_tx(u64 *data, const struct vmq_queue_tx_stats *tx)
 		start = u64_stats_fetch_begin(&tx->syncp);
 		data[IGBQ_STAT_TX_PACKETS] = u64_stats_read(&tx->packets);
 		data[IGBQ_STAT_TX_BYTES] = u64_stats_read(&tx->bytes);
-		data[IGBQ_STAT_TX_DROPPED] = u64_stats_read(&tx->dropped);
+		igbq_ethtool_fill_drops(&data[IGBQ_STAT_TX_DROPPED], tx->drops,
+					VMQ_TX_DROPS);
 	} while (u64_stats_fetch_retry(&tx->syncp, start));
 }
 
@@ -252,7 +283,6 @@ static void igbq_ethtool_fill_queue(u64 *data, const struct igbq_queue *q)
 
 	igbq_ethtool_fill_rx(data, &vq->rx);
 	igbq_ethtool_fill_tx(data, &vq->tx);
-	data[IGBQ_STAT_RX_BAD] = READ_ONCE(q->rx.bad);
 	data[IGBQ_STAT_RX_ALLOC_FAIL] = READ_ONCE(q->rx.alloc_fail);
 	data[IGBQ_STAT_TX_STOPS] = READ_ONCE(q->tx.stops);
 

@@ -182,6 +182,15 @@ static int igbq_netdev_change_mtu(struct net_device *netdev, int mtu)
 	return 0;
 }
 
+static u64 igbq_netdev_sum(const u64_stats_t *counters, unsigned int nr)
+{
+	u64 sum = 0;
+
+	while (nr--)
+		sum += u64_stats_read(&counters[nr]);
+	return sum;
+}
+
 static void igbq_netdev_add_rx(struct rtnl_link_stats64 *sum,
 			       const struct vmq_queue_rx_stats *rx)
 {
@@ -192,7 +201,7 @@ static void igbq_netdev_add_rx(struct rtnl_link_stats64 *sum,
 		start = u64_stats_fetch_begin(&rx->syncp);
 		packets = u64_stats_read(&rx->packets);
 		bytes = u64_stats_read(&rx->bytes);
-		dropped = u64_stats_read(&rx->dropped);
+		dropped = igbq_netdev_sum(rx->drops, VMQ_RX_DROPS);
 	} while (u64_stats_fetch_retry(&rx->syncp, start));
 	sum->rx_packets += packets;
 	sum->rx_bytes += bytes;
@@ -209,7 +218,7 @@ static void igbq_netdev_add_tx(struct rtnl_link_stats64 *sum,
 		start = u64_stats_fetch_begin(&tx->syncp);
 		packets = u64_stats_read(&tx->packets);
 		bytes = u64_stats_read(&tx->bytes);
-		dropped = u64_stats_read(&tx->dropped);
+		dropped = igbq_netdev_sum(tx->drops, VMQ_TX_DROPS);
 	} while (u64_stats_fetch_retry(&tx->syncp, start));
 	sum->tx_packets += packets;
 	sum->tx_bytes += bytes;

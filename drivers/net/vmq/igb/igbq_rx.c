@@ -23,15 +23,6 @@ static struct page **igbq_rx_page(const struct igbq_rx_ring *rx, u32 pos)
 	return (struct page **)rx->mem.bufs + (pos & (rx->mem.count - 1));
 }
 
-static void igbq_rx_count_drop(struct igbq_queue *q)
-{
-	struct vmq_queue_rx_stats *stats = &q->vq->rx;
-
-	u64_stats_update_begin(&stats->syncp);
-	u64_stats_inc(&stats->dropped);
-	u64_stats_update_end(&stats->syncp);
-}
-
 /*
  * A full ring has one descriptor less: tail at head would mean empty.
  *
@@ -145,15 +136,33 @@ void igbq_rx_stop(struct igbq_queue *q)
 	igbq_hw_stop_ring(q->nic, IGBQ_RXDCTL(q->id));
 }
 
+/* Frames in a stopped ring, the one included that was cut off by that. */
+static unsigned int igbq_rx_count_left(const struct igbq_rx_ring *rx)
+{
+	bool begun = rx->skb_descs;
+	unsigned int frames = 0;
+	u32 pos, status;
+
+	for (pos = rx->cleaned; pos != rx->posted; pos++) {
+		status = igbq_rxd_status(igbq_rx_desc(rx, pos));
+		if (!(status & IGBQ_RXD_DD))
+			break;
+		begun = !(status & IGBQ_RXD_EOP);
+		frames += !begun;
+	}
+	return frames + begun;
+}
+
 /* Give everything in a stopped ring back to the page pool. */
 void igbq_rx_release(struct igbq_queue *q)
 {
 	struct igbq_rx_ring *rx = &q->rx;
 
-	dev_kfree_skb_any(rx->skb);
+	vmq_queue_rx_drop(q->vq, VMQ_RX_DROP_STOPPED, igbq_rx_count_left(rx));
+	kfree_skb_reason(rx->skb, SKB_DROP_REASON_QUEUE_PURGE);
 	rx->skb = NULL;
 	rx->skb_descs = 0;
-	rx->discard = false;
+	rx->discard = SKB_NOT_DROPPED_YET;
 	for (; rx->cleaned != rx->posted; rx->cleaned++) {
 		page_pool_put_full_page(rx->pool,
 					*igbq_rx_page(rx, rx->cleaned), false);
@@ -179,42 +188,63 @@ static struct sk_buff *igbq_rx_build(struct igbq_rx_ring *rx,
 	return skb;
 }
 
-/* Add a filled buffer to the current frame. False: the page is not used. */
-static bool igbq_rx_add(struct igbq_rx_ring *rx, struct page *page, u32 len)
+/* Add a filled buffer to the current frame, or tell why it is not used. */
+static enum skb_drop_reason igbq_rx_add(struct igbq_rx_ring *rx,
+					struct page *page, u32 len)
 {
 	struct sk_buff *skb = rx->skb;
 
-	if (unlikely(rx->discard || len > IGBQ_RX_BUF_LEN))
-		return false;
+	if (unlikely(rx->discard))
+		return rx->discard;
+	if (unlikely(len > IGBQ_RX_BUF_LEN))
+		return SKB_DROP_REASON_DEV_HDR;
 
 	page_pool_dma_sync_for_cpu(rx->pool, page, 0, len);
 	if (!skb) {
 		rx->skb = igbq_rx_build(rx, page, len);
-		return rx->skb;
+		return likely(rx->skb) ? SKB_NOT_DROPPED_YET :
+					 SKB_DROP_REASON_NOMEM;
 	}
 	if (unlikely(skb_shinfo(skb)->nr_frags == MAX_SKB_FRAGS))
-		return false;
+		return SKB_DROP_REASON_PKT_TOO_BIG;
 	skb_add_rx_frag(skb, skb_shinfo(skb)->nr_frags, page, IGBQ_RX_HEADROOM,
 			len, PAGE_SIZE);
-	return true;
+	return SKB_NOT_DROPPED_YET;
 }
 
 /* The current frame is lost; its remaining descriptors are skipped. */
-static void igbq_rx_discard(struct igbq_rx_ring *rx, struct page *page)
+static void igbq_rx_discard(struct igbq_rx_ring *rx, struct page *page,
+			    enum skb_drop_reason reason)
 {
 	page_pool_recycle_direct(rx->pool, page);
-	dev_kfree_skb_any(rx->skb);
+	kfree_skb_reason(rx->skb, reason);
 	rx->skb = NULL;
-	rx->discard = true;
+	rx->discard = reason;
 }
 
-static bool igbq_rx_frame_bad(struct igbq_rx_ring *rx, u32 status)
+/* Why the frame that is complete cannot be delivered, or 0. */
+static enum skb_drop_reason igbq_rx_check(const struct igbq_rx_ring *rx,
+					  u32 status)
 {
 	if (likely(rx->skb && !(status & IGBQ_RXD_ERR_FRAME) &&
 		   rx->skb->len >= ETH_HLEN))
-		return false;
-	rx->bad++;
-	return true;
+		return SKB_NOT_DROPPED_YET;
+	if (!rx->skb)
+		return rx->discard;
+	return status & IGBQ_RXD_ERR_FRAME ? SKB_DROP_REASON_DEV_HDR :
+					     SKB_DROP_REASON_PKT_TOO_SMALL;
+}
+
+static void igbq_rx_drop(struct igbq_queue *q, enum skb_drop_reason reason)
+{
+	enum vmq_rx_drop why = VMQ_RX_DROP_BAD;
+
+	if (reason == SKB_DROP_REASON_NOMEM)
+		why = VMQ_RX_DROP_NOMEM;
+	else if (reason == SKB_DROP_REASON_PKT_TOO_BIG)
+		why = VMQ_RX_DROP_LONG;
+	vmq_queue_rx_drop(q->vq, why, 1);
+	kfree_skb_reason(q->rx.skb, reason);
 }
 
 /* The last descriptor of a frame came: fill the skb in, or drop the frame. */
@@ -223,10 +253,11 @@ static struct sk_buff *igbq_rx_finish(struct igbq_queue *q, u32 status,
 {
 	struct net_device *netdev = q->nic->netdev;
 	struct sk_buff *skb = q->rx.skb;
+	enum skb_drop_reason reason;
 
-	if (unlikely(igbq_rx_frame_bad(&q->rx, status))) {
-		igbq_rx_count_drop(q);
-		dev_kfree_skb_any(skb);
+	reason = igbq_rx_check(&q->rx, status);
+	if (unlikely(reason)) {
+		igbq_rx_drop(q, reason);
 		skb = NULL;
 		goto out;
 	}
@@ -240,7 +271,7 @@ static struct sk_buff *igbq_rx_finish(struct igbq_queue *q, u32 status,
 out:
 	q->rx.skb = NULL;
 	q->rx.skb_descs = 0;
-	q->rx.discard = false;
+	q->rx.discard = SKB_NOT_DROPPED_YET;
 	return skb;
 }
 
@@ -255,6 +286,7 @@ static int igbq_rx_clean(struct igbq_queue *q, int budget,
 		union igbq_rxd *desc = igbq_rx_desc(rx, rx->cleaned);
 		struct page *page = *igbq_rx_page(rx, rx->cleaned);
 		u32 status = igbq_rxd_status(desc);
+		enum skb_drop_reason reason;
 		struct sk_buff *skb;
 
 		if (!(status & IGBQ_RXD_DD))
@@ -264,8 +296,9 @@ static int igbq_rx_clean(struct igbq_queue *q, int budget,
 
 		rx->cleaned++;
 		rx->skb_descs++;
-		if (!igbq_rx_add(rx, page, le16_to_cpu(desc->wb.length)))
-			igbq_rx_discard(rx, page);
+		reason = igbq_rx_add(rx, page, le16_to_cpu(desc->wb.length));
+		if (unlikely(reason))
+			igbq_rx_discard(rx, page, reason);
 		if (!(status & IGBQ_RXD_EOP))
 			continue;
 

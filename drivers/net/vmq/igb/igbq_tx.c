@@ -42,6 +42,13 @@ static u32 igbq_tx_room(const struct igbq_tx_ring *tx)
 	       (READ_ONCE(tx->posted) - READ_ONCE(tx->cleaned));
 }
 
+static int igbq_tx_check_room(const struct igbq_tx_ring *tx)
+{
+	if (unlikely(!tx->on))
+		return -ENETDOWN;
+	return unlikely(igbq_tx_room(tx) < IGBQ_TX_STOP) ? -ENOBUFS : 0;
+}
+
 static void igbq_tx_program(struct igbq_queue *q)
 {
 	struct igbq_nic *nic = q->nic;
@@ -117,32 +124,44 @@ static void igbq_tx_unmap(struct igbq_queue *q, struct igbq_tx_buf *buf)
 	buf->len = 0;
 }
 
-/* Forget the frame that begins at @pos. Returns where the next one does. */
-static u32 igbq_tx_frame_free(struct igbq_queue *q, u32 pos, int budget)
+/* Forget the frame that begins at @pos, but for its skb. */
+static struct sk_buff *igbq_tx_frame_take(struct igbq_queue *q, u32 pos)
 {
 	struct igbq_tx_buf *first = igbq_tx_buf(&q->tx, pos);
+	struct sk_buff *skb = first->skb;
 	u32 end = first->last + 1;
 
 	for (; pos != end; pos++)
 		igbq_tx_unmap(q, igbq_tx_buf(&q->tx, pos));
-	napi_consume_skb(first->skb, budget);
 	first->skb = NULL;
-	return end;
+	return skb;
 }
 
-/* Free what a stopped ring did not send. Its NAPI is disabled. */
+static bool igbq_tx_frame_sent(const struct igbq_tx_ring *tx, u32 pos)
+{
+	return igbq_txd_done(igbq_tx_desc(tx, igbq_tx_buf(tx, pos)->last));
+}
+
+/* Free what is in a stopped ring, sent or not. Its NAPI is disabled. */
 void igbq_tx_release(struct igbq_queue *q)
 {
 	struct igbq_tx_ring *tx = &q->tx;
-	u32 lost = 0;
+	unsigned int lost = 0;
+	struct sk_buff *skb;
+	bool sent;
+	u32 end;
 
-	for (; tx->cleaned != tx->posted; lost++)
-		tx->cleaned = igbq_tx_frame_free(q, tx->cleaned, 0);
+	for (; tx->cleaned != tx->posted; tx->cleaned = end) {
+		end = igbq_tx_buf(tx, tx->cleaned)->last + 1;
+		sent = igbq_tx_frame_sent(tx, tx->cleaned);
+		skb = igbq_tx_frame_take(q, tx->cleaned);
+		lost += !sent;
+		kfree_skb_reason(skb, sent ? SKB_CONSUMED :
+				 SKB_DROP_REASON_QUEUE_PURGE);
+	}
 
 	__netif_tx_lock_bh(q->txq);
-	u64_stats_update_begin(&q->vq->tx.syncp);
-	u64_stats_add(&q->vq->tx.dropped, lost);
-	u64_stats_update_end(&q->vq->tx.syncp);
+	vmq_queue_tx_drop(q->vq, VMQ_TX_DROP_STOPPED, lost);
 	__netif_tx_unlock_bh(q->txq);
 	netdev_tx_reset_queue(q->txq);
 	/* The watchdog would take a queue left stopped for a hung one. */
@@ -179,11 +198,12 @@ bool igbq_tx_clean(struct igbq_queue *q, int budget)
 	while (pos != posted && frames < IGBQ_TX_CLEAN_MAX) {
 		struct igbq_tx_buf *buf = igbq_tx_buf(tx, pos);
 
-		if (!igbq_txd_done(igbq_tx_desc(tx, buf->last)))
+		if (!igbq_tx_frame_sent(tx, pos))
 			break;
 		bytes += buf->charged;
 		frames++;
-		pos = igbq_tx_frame_free(q, pos, budget);
+		napi_consume_skb(igbq_tx_frame_take(q, pos), budget);
+		pos = buf->last + 1;
 	}
 	if (!frames)
 		return true;
@@ -314,31 +334,46 @@ static u32 igbq_tx_descs(const struct sk_buff *skb)
 	return n;
 }
 
-/* Bring a frame into a form that the ring takes. NULL: it was freed. */
-static struct sk_buff *igbq_tx_shape(struct sk_buff *skb)
+/* The NIC inserts customer tags only. */
+static int igbq_tx_push_tag(struct sk_buff *skb)
 {
-	/* The NIC inserts customer tags only. */
-	if (skb_vlan_tag_present(skb) && skb->vlan_proto != htons(ETH_P_8021Q))
-		skb = __vlan_hwaccel_push_inside(skb);
-	if (!skb)
-		return NULL;
+	__be16 proto = skb->vlan_proto;
+	int err;
+
+	if (!skb_vlan_tag_present(skb) || proto == htons(ETH_P_8021Q))
+		return 0;
+	/* Others of its kind free the frame when they fail, without a reason. */
+	err = __vlan_insert_tag(skb, proto, skb_vlan_tag_get(skb));
+	if (err)
+		return err;
+	__vlan_hwaccel_clear_tag(skb);
+	skb->protocol = proto;
+	return 0;
+}
+
+/* Bring a frame into a form that the ring takes. */
+static int igbq_tx_shape(struct sk_buff *skb)
+{
+	int err;
+
+	err = igbq_tx_push_tag(skb);
+	if (err)
+		return err;
 	/*
 	 * A checksum that the NIC fills in must not see padding: QEMU's model
 	 * takes the padded length into the sum.
 	 */
-	if (skb->len < ETH_ZLEN && skb->ip_summed == CHECKSUM_PARTIAL &&
-	    skb_checksum_help(skb))
-		goto err_free;
-	if (__skb_put_padto(skb, ETH_ZLEN, false))
-		goto err_free;
+	if (skb->len < ETH_ZLEN && skb->ip_summed == CHECKSUM_PARTIAL) {
+		err = skb_checksum_help(skb);
+		if (err)
+			return err;
+	}
+	err = __skb_put_padto(skb, ETH_ZLEN, false);
+	if (err)
+		return err;
 	if (skb_has_frag_list(skb) || igbq_tx_descs(skb) > IGBQ_TX_FRAME_DESCS)
-		if (skb_linearize(skb))
-			goto err_free;
-	return skb;
-
-err_free:
-	dev_kfree_skb_any(skb);
-	return NULL;
+		return skb_linearize(skb);
+	return 0;
 }
 
 /* What is being written of a frame */
@@ -440,13 +475,36 @@ static void igbq_tx_count(struct igbq_queue *q, u32 frames, u32 bytes)
 	u64_stats_update_end(&stats->syncp);
 }
 
-static void igbq_tx_drop(struct igbq_queue *q)
+static enum skb_drop_reason igbq_tx_drop_reason(const struct sk_buff *skb,
+						int err, enum vmq_tx_drop *why)
 {
-	struct vmq_queue_tx_stats *stats = &q->vq->tx;
+	switch (err) {
+	case -ENETDOWN:
+		*why = VMQ_TX_DROP_STOPPED;
+		return SKB_DROP_REASON_DEV_READY;
+	case -ENOBUFS:
+		*why = VMQ_TX_DROP_FULL;
+		return SKB_DROP_REASON_FULL_RING;
+	case -ENOMEM:
+		*why = VMQ_TX_DROP_NOMEM;
+		return SKB_DROP_REASON_NOMEM;
+	}
+	*why = VMQ_TX_DROP_INVALID;
+	if (err == -EMSGSIZE)
+		return SKB_DROP_REASON_PKT_TOO_BIG;
+	return skb_is_gso(skb) ? SKB_DROP_REASON_SKB_BAD_GSO :
+				 SKB_DROP_REASON_SKB_CSUM;
+}
 
-	u64_stats_update_begin(&stats->syncp);
-	u64_stats_inc(&stats->dropped);
-	u64_stats_update_end(&stats->syncp);
+static void igbq_tx_drop(struct igbq_queue *q, struct sk_buff *skb, int err)
+{
+	enum skb_drop_reason reason;
+	enum vmq_tx_drop why;
+
+	reason = igbq_tx_drop_reason(skb, err, &why);
+	vmq_queue_tx_drop(q->vq, why, 1);
+	/* netpoll sends with interrupts off. */
+	dev_kfree_skb_any_reason(skb, reason);
 }
 
 /* Make a written frame visible to the poll, and to the NIC if it is time. */
@@ -490,20 +548,15 @@ void igbq_tx_xmit(struct igbq_queue *q, struct sk_buff *skb, bool more,
 {
 	struct igbq_tx_offload o = {};
 	u32 end;
+	int err;
 
-	skb = igbq_tx_shape(skb);
-	if (!skb)
-		goto drop;
-	if (!q->tx.on || igbq_tx_room(&q->tx) < IGBQ_TX_STOP ||
-	    igbq_tx_fill_offload(skb, &o) || igbq_tx_write(q, skb, &o, &end)) {
-		dev_kfree_skb_any(skb);
-		goto drop;
+	err = igbq_tx_check_room(&q->tx) ?: igbq_tx_shape(skb) ?:
+	      igbq_tx_fill_offload(skb, &o) ?: igbq_tx_write(q, skb, &o, &end);
+	if (likely(!err)) {
+		igbq_tx_post(q, skb, &o, end, more, charge);
+		return;
 	}
-	igbq_tx_post(q, skb, &o, end, more, charge);
-	return;
-
-drop:
-	igbq_tx_drop(q);
+	igbq_tx_drop(q, skb, err);
 	/* Frames before this one may have counted on its doorbell. */
 	if (!more)
 		igbq_tx_doorbell(q);

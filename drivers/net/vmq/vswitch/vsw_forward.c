@@ -40,28 +40,32 @@ static struct vsw_port *vsw_forward_lookup(struct vsw_uplink *up,
 }
 
 /*
- * What a frame that is being sent asks for. Its tag may still be in the
- * payload (AF_PACKET, a VLAN device without tag insertion); receivers take it
- * off there themselves. False for a frame too short to be one.
+ * What a frame that is being sent asks for, or why it cannot be read. Its tag
+ * may still be in the payload (AF_PACKET, a VLAN device without tag insertion);
+ * receivers take it off there themselves.
  */
-static bool vsw_forward_match(struct vmq_match *match, struct sk_buff *skb)
+static enum skb_drop_reason vsw_forward_match(struct vmq_match *match,
+					      struct sk_buff *skb)
 {
 	const struct vlan_ethhdr *eth;
+	enum skb_drop_reason reason;
 
-	if (unlikely(!pskb_may_pull(skb, ETH_HLEN)))
-		return false;
+	reason = pskb_may_pull_reason(skb, ETH_HLEN);
+	if (unlikely(reason))
+		return reason;
 	vmq_match_from_skb(match, skb);
 
 	eth = (const struct vlan_ethhdr *)skb->data;
 	if (skb_vlan_tag_present(skb) ||
 	    eth->h_vlan_proto != htons(ETH_P_8021Q))
-		return true;
+		return SKB_NOT_DROPPED_YET;
 
-	if (unlikely(!pskb_may_pull(skb, VLAN_ETH_HLEN)))
-		return false;
+	reason = pskb_may_pull_reason(skb, VLAN_ETH_HLEN);
+	if (unlikely(reason))
+		return reason;
 	eth = (const struct vlan_ethhdr *)skb->data;
 	match->vlan = ntohs(eth->h_vlan_TCI) & VLAN_VID_MASK;
-	return true;
+	return SKB_NOT_DROPPED_YET;
 }
 
 static void vsw_port_count_switched(struct vsw_port *port)
@@ -290,7 +294,7 @@ static void vsw_port_switch(struct vsw_port *port, struct sk_buff *skb,
 	}
 	if (unlikely(to == port)) {
 		/* No switch sends a frame back to where it came from. */
-		kfree_skb(skb);
+		kfree_skb_reason(skb, SKB_DROP_REASON_NO_TX_TARGET);
 		dev_dstats_tx_dropped(port->dev);
 		return;
 	}
@@ -321,11 +325,14 @@ static enum skb_drop_reason vsw_forward_check(struct sk_buff *skb,
 					      const struct net_device *dev,
 					      struct vmq_match *match)
 {
+	enum skb_drop_reason reason;
+
 	/* BH is off: who sees it running is done before the port's end. */
 	if (unlikely(!netif_running(dev)))
 		return SKB_DROP_REASON_DEV_READY;
-	if (unlikely(!vsw_forward_match(match, skb)))
-		return SKB_DROP_REASON_PKT_TOO_SMALL;
+	reason = vsw_forward_match(match, skb);
+	if (unlikely(reason))
+		return reason;
 	if (unlikely(vsw_forward_is_link_local(skb)))
 		return SKB_DROP_REASON_UNHANDLED_PROTO;
 	return SKB_NOT_DROPPED_YET;
@@ -365,7 +372,7 @@ static bool vsw_uplink_xmit(struct vmq_switch *sw, struct sk_buff *skb)
 	struct vmq_match match;
 	struct vsw_port *to;
 
-	if (unlikely(!vsw_forward_match(&match, skb)))
+	if (unlikely(vsw_forward_match(&match, skb)))
 		return false;
 	if (is_multicast_ether_addr(match.addr)) {
 		vsw_forward_flood(up, skb, match.vlan, NULL);
@@ -379,6 +386,8 @@ static bool vsw_uplink_xmit(struct vmq_switch *sw, struct sk_buff *skb)
 	skb = skb_share_check(skb, GFP_ATOMIC);
 	if (skb)
 		vsw_port_deliver(to, skb);
+	else
+		dev_dstats_rx_dropped(to->dev);
 	return true;
 }
 
@@ -451,7 +460,7 @@ static bool vsw_receive_one(struct vsw_uplink *up, struct napi_struct *napi,
 	vmq_match_from_skb(&match, skb);
 	if (vsw_receive_reflected(up, skb, match.vlan)) {
 		skb_list_del_init(skb);
-		kfree_skb(skb);
+		kfree_skb_reason(skb, SKB_DROP_REASON_LOCAL_MAC);
 		return false;
 	}
 	if (is_multicast_ether_addr(match.addr)) {
