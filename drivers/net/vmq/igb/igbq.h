@@ -209,6 +209,7 @@ struct igbq_drain {
  * @rx_usecs: least time between two interrupts
  * @hw_last: PVFGPRC when it was last read; under igbq_nic.sample_lock
  * @hw_packets: its sum since the driver was bound; same lock
+ * @hw_missed: frames that the NIC dropped because the ring was full; same lock
  * @irq_name: as it stands in /proc/interrupts
  */
 struct igbq_queue {
@@ -227,6 +228,7 @@ struct igbq_queue {
 	u16 rx_usecs;
 	u32 hw_last;
 	u64 hw_packets;
+	u64 hw_missed;
 	char irq_name[IFNAMSIZ + VMQ_NAME_LEN + 16];
 };
 
@@ -270,7 +272,7 @@ struct igbq_nic {
 	bool phy_restart;
 	struct delayed_work link_work;
 	struct work_struct reset_work;
-	spinlock_t sample_lock;	/* hw_packets and hw_last of the queues */
+	spinlock_t sample_lock;	/* hw_... of the queues */
 	unsigned long tx_timeouts;
 	unsigned long resets;
 	char irq_other_name[IFNAMSIZ + 16];

@@ -19,6 +19,7 @@ enum igbq_queue_stat {
 	IGBQ_STAT_RX_DROPPED_STOPPED,
 	IGBQ_STAT_RX_ALLOC_FAIL,
 	IGBQ_STAT_RX_NIC_PACKETS,
+	IGBQ_STAT_RX_NIC_MISSED,
 	IGBQ_STAT_TX_PACKETS,
 	IGBQ_STAT_TX_BYTES,
 	IGBQ_STAT_TX_DROPPED,
@@ -43,6 +44,7 @@ static const char *const igbq_queue_stat_names[IGBQ_QUEUE_STATS] = {
 	[IGBQ_STAT_RX_DROPPED_STOPPED]	= "rx_queue_%u_dropped_stopped",
 	[IGBQ_STAT_RX_ALLOC_FAIL]	= "rx_queue_%u_alloc_fail",
 	[IGBQ_STAT_RX_NIC_PACKETS]	= "rx_queue_%u_nic_packets",
+	[IGBQ_STAT_RX_NIC_MISSED]	= "rx_queue_%u_nic_missed",
 	[IGBQ_STAT_TX_PACKETS]		= "tx_queue_%u_packets",
 	[IGBQ_STAT_TX_BYTES]		= "tx_queue_%u_bytes",
 	[IGBQ_STAT_TX_DROPPED]		= "tx_queue_%u_dropped",
@@ -288,6 +290,7 @@ static void igbq_ethtool_fill_queue(u64 *data, const struct igbq_queue *q)
 
 	spin_lock_bh(&q->nic->sample_lock);
 	data[IGBQ_STAT_RX_NIC_PACKETS] = q->hw_packets;
+	data[IGBQ_STAT_RX_NIC_MISSED] = q->hw_missed;
 	spin_unlock_bh(&q->nic->sample_lock);
 }
 

@@ -234,6 +234,7 @@ static void igbq_netdev_get_stats64(struct net_device *netdev,
 	for (i = 0; i < nic->caps->pools; i++) {
 		igbq_netdev_add_rx(sum, &vmq_dev_queue(&nic->vmq, i)->rx);
 		igbq_netdev_add_tx(sum, &vmq_dev_queue(&nic->vmq, i)->tx);
+		sum->rx_missed_errors += READ_ONCE(nic->queues[i].hw_missed);
 	}
 }
 

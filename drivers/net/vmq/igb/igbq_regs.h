@@ -161,6 +161,8 @@ static inline u32 igbq_regs_ral(unsigned int slot)
 #define IGBQ_RDH(q)			(0x0C010 + 0x40 * (q))
 #define IGBQ_RDT(q)			(0x0C018 + 0x40 * (q))
 #define IGBQ_RXDCTL(q)			(0x0C028 + 0x40 * (q))
+#define IGBQ_RQDPC(q)			(0x0C030 + 0x40 * (q))
+#define   IGBQ_RQDPC_COUNT		GENMASK(11, 0)
 
 /* Transmit rings (8.12.8 - 8.12.15) */
 #define IGBQ_TDBAL(q)			(0x0E000 + 0x40 * (q))

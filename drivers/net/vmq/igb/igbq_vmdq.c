@@ -215,9 +215,12 @@ static void igbq_vmdq_sample_locked(struct igbq_queue *q)
 {
 	u32 now = igbq_rd32(q->nic, IGBQ_PVFGPRC(q->id));
 	u32 step = now - q->hw_last;
+	/* Reading clears it. */
+	u32 missed = igbq_rd32(q->nic, IGBQ_RQDPC(q->id));
 
 	if (READ_ONCE(q->nic->gone))
 		return;
+	q->hw_missed += FIELD_GET(IGBQ_RQDPC_COUNT, missed);
 	q->hw_packets += step > S32_MAX ? now : step;
 	q->hw_last = now;
 }
