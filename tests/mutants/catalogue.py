@@ -283,10 +283,51 @@ MUTANTS = (
     Mutant(
         "hits-on-wrong-filter", "Hits count on the filter that claimed the frames.",
         CORE + "vmq_rx.c",
-        "\t\tvmq_rx_check_flush(c);\n\t\tf = vmq_filter_claims_rcu(c->q->dev, &m);",
-        "\t\tf = vmq_filter_claims_rcu(c->q->dev, &m);\n"
-        "\t\tif (!f || READ_ONCE(f->queue) != c->q->id)\n\t\t\tvmq_rx_check_flush(c);",
-        ("vmq_rx_test_match", "vmq_rx_test_any", "vmq_vlan_test_hits"),
+        "\tvmq_rx_count_hits(a);\n\tvmq_match_from_skb(&m, skb);",
+        "\tvmq_match_from_skb(&m, skb);",
+        ("vmq_rx_test_many",),
+    ),
+    Mutant(
+        "answers-outlive-filters", "Whose a frame is, is asked again when a filter has changed.",
+        CORE + "vmq_rx.c",
+        "if (unlikely(q->memory.changes != changes)) {",
+        "if (unlikely(!q->memory.changes)) {",
+        ("vmq_rx_test_change", "vmq_rx_test_move"),
+    ),
+    Mutant(
+        "group-mismatch-twice", "A group's frame that a queue does not claim is not the default queue's a second time.",
+        CORE + "vmq_rx.c",
+        "if (unlikely(is_multicast_ether_addr(skb->data))) {",
+        "if (unlikely(is_broadcast_ether_addr(skb->data))) {",
+        ("vmq_group_test_mismatch",),
+    ),
+    Mutant(
+        "group-without-default", "A claimed group still reaches the default queue.",
+        CORE + "vmq_shift.c",
+        "\tif (queues && is_multicast_ether_addr(addr))\n\t\tqueues |= BIT(0);\n",
+        "",
+        ("vmq_group_test_claim",),
+    ),
+    Mutant(
+        "group-of-stopped-ring", "The switch serves the claimant of a group while the NIC does not.",
+        CORE + "vmq_shift.c",
+        "WRITE_ONCE(f->steered, vmq_route_steers(dev, new, f) &&",
+        "WRITE_ONCE(f->steered, f->to ||",
+        ("vmq_group_test_steered",),
+    ),
+    Mutant(
+        "resize-in-use", "A ring is replaced while no frame is routed to it.",
+        CORE + "vmq_buffers.c",
+        "\tvmq_buffers_park(q, true);\n",
+        "",
+        ("vmq_buffers_test_running", "vmq_buffers_test_streams"),
+    ),
+    Mutant(
+        "commit-tells-the-last", "A commit of several queues tells the first refusal.",
+        CORE + "vmq_queue.c",
+        "err = err ? err : status[i];",
+        "err = status[i];",
+        ("vmq_queue_test_commit_several",),
     ),
     Mutant(
         "consumer-of-another", "Frames of one queue go to the consumer of that queue.",
@@ -313,8 +354,8 @@ MUTANTS = (
     Mutant(
         "priority-is-vlan", "A priority tag counts as none.",
         "include/vmq/vmq.h",
-        "skb_vlan_tag_get_id(skb)",
-        "skb_vlan_tag_get(skb)",
+        "skb_vlan_tag_present(skb) ? skb_vlan_tag_get_id(skb)",
+        "skb_vlan_tag_present(skb) ? skb_vlan_tag_get(skb)",
         ("vmq_rx_test_priority",),
     ),
     # The switch's table
