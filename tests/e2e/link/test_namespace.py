@@ -11,6 +11,7 @@ from tests.e2e.link.lib import Host, differences, errno_name, say, tool, vm_mac,
 from tests.vm import topology
 
 A, B, C, D = (vm_mac(n) for n in range(1, 5))
+GROUP = "01:00:5e:00:00:17"
 USER = 12345
 TESTS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # guesttool.py as a command for users who may not look into the checkout: /root is one's home, too.
@@ -140,7 +141,7 @@ def attack_files(h, enter):
 def attack_writes(h, enter, files):
     words = {"state": ["allocate", "commit", "free"], "cpu": ["0", "auto"], "filter_add": [C], "filter_del": [D, "1"],
              "vm_name": ["mine"], "queue_name": ["mine"], "allocate": ["mine"], "enabled": ["0"], "count_hits": ["1"],
-             "vlan_filtering": ["on", "off"]}
+             "vlan_filtering": ["on", "off"], "buffers": ["64", "auto"]}
     items = [(f, w) for f in files for w in words[f.rpartition("/")[2]]]
     # Its root sees the host's sysfs, mounted before it was born.
     script = "".join(f"echo {w} 2>&1 >{f} | sed 's/.*: //'; cat {h.vmq}/last_error; " for f, w in items)
@@ -173,6 +174,7 @@ def attack_netlink(h, enter):
         (f"bridge fdb add {C} dev vm1 self", True),
         (f"bridge fdb add {C} vlan 7 dev vm1 self", True),
         (f"bridge fdb replace {C} dev vm1 self", True),
+        (f"bridge fdb add {GROUP} dev vm1 self", True),
         (f"bridge fdb del {A} dev vm1 self", True),
         (f"ip link set vm1 address {C}", True),
         (f"ip link set vm1 address {B}", True),
