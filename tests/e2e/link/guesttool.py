@@ -7,6 +7,7 @@ guesttool.py COMMAND JSON:
 recv   counts numbered frames at interfaces, in order, until SIGTERM
 hold   lets numbered frames of a receive queue wait in a socket until SIGTERM
 send   sends numbered frames out of interfaces
+segments  sends TCP frames out of an interface that are still to be cut into segments
 write  writes texts into files, an errno and the moment for each
 link   rtnetlink requests about ports, an errno and the reason for each
 mmio   reads or writes one 32-bit register of a PCI function
@@ -39,6 +40,7 @@ ETH_P_ALL = 3
 SOL_PACKET = 263
 PACKET_STATISTICS = 6
 PACKET_AUXDATA = 8
+PACKET_VNET_HDR = 15
 PACKET_IGNORE_OUTGOING = 23
 SO_ATTACH_FILTER = 26
 SO_RCVBUFFORCE = 33
@@ -206,6 +208,22 @@ def cmd_send(interface, frames, burst=32, gap=0.001):
             if sent % burst == 0:
                 time.sleep(gap)
     print(json.dumps(sent))
+
+
+def cmd_segments(interface, dst, src, size, segment, count):
+    """Each of `size` bytes of payload, to be cut into segments of `segment`."""
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+    sock.bind((interface, 0x800))
+    # The TCP checksum at 16 of what begins at 34 is to be filled in; TCP over IPv4.
+    offload = struct.pack("BBHHHH", 1, 1, 54, segment, 34, 16)
+    link = bytes.fromhex((dst + src).replace(":", "")) + b"\x08\0"
+    addresses = socket.inet_aton("192.0.2.1") + socket.inet_aton("192.0.2.2")
+    ip = struct.pack(">BBHHHBBH", 0x45, 0, 40 + size, 0, 0, 64, 6, 0) + addresses
+    tcp = struct.pack(">HHIIBBHHH", 1000, 1001, 0, 0, 0x50, 0x10, 1024, 0, 0)
+    for _ in range(count):
+        sock.send(offload + link + ip + tcp + bytes(size))
+    print(json.dumps(count))
 
 
 def write_file(path, text):
