@@ -1007,12 +1007,16 @@ void oracle_add_up(struct oracle *o)
 void oracle_create(struct kunit *test, struct oracle *o,
 		   const struct oracle_nic *nic, bool silicon, u32 seed)
 {
+	struct vmq_hw_caps caps = nic->caps;
 	struct oracle_sum *sum = o->sum;
 
+	caps.buffers = fake_caps.buffers;
+	caps.buffers_min = fake_caps.buffers_min;
+	caps.buffers_max = fake_caps.buffers_max;
 	memset(o, 0, sizeof(*o));
 	o->sum = sum;
 	o->addrs = nic->addrs;
-	o->f = fake_create(test, &nic->caps);
+	o->f = fake_create(test, &caps);
 	o->f->silicon = silicon;
 	prandom_seed_state(&o->rnd, seed);
 	prandom_seed_state(&o->f->rnd, seed);
