@@ -165,7 +165,7 @@ def main():
                 wrong.append(mutant.name)
                 say(f"{mutant.name}: {e}")
     if wrong:
-        say(f"not tried: {', '.join(wrong)}")
+        say(f"not built: {', '.join(wrong)}")
     say(f"{killed} killed, {len(mutants) - killed - len(wrong)} survived")
     return 0 if mutants and killed == len(mutants) else 1
 

@@ -276,8 +276,8 @@ MUTANTS = (
     Mutant(
         "mismatch-to-vm", "A frame that no filter of the queue claims does not reach its VM.",
         CORE + "vmq_rx.c",
-        "list_move_tail(&skb->list, mismatch);",
-        "list_move_tail(&skb->list, batch);\n\t\tbreak;",
+        "\t\tvmq_rx_turn_away(skb, mismatch);\n",
+        "\t\tif (q->undrained)\n\t\t\tvmq_rx_turn_away(skb, mismatch);\n",
         ("vmq_rx_test_mismatch", "vmq_oracle_test_sequences"),
     ),
     Mutant(
@@ -341,7 +341,7 @@ MUTANTS = (
         "mismatch-keeps-queue", "A frame that takes the default queue's way looks like that.",
         CORE + "vmq_rx.c",
         "skb_record_rx_queue(skb, 0);",
-        "skb_record_rx_queue(skb, q->id);",
+        "skb_record_rx_queue(skb, 1);",
         ("vmq_rx_test_switch_leaves",),
     ),
     Mutant(
@@ -389,11 +389,11 @@ MUTANTS = (
         make="untagged_leaves",
     ),
     Mutant(
-        "replay-forgets-pin", "After a reset a queue's interrupt goes to the queue's CPU.",
+        "replay-forgets-pin", "When a queue's rings come up, its interrupt goes to its CPU.",
         CORE + "vmq_queue.c",
         "\tvmq_placement_pin(q);\n\terr = ops->queue_start",
         "\terr = ops->queue_start",
-        make="routed_to_ports",
+        make="configured_while_down",
     ),
     Mutant(
         "cpu-0-like-others", "CPU 0 serves a queue only when all others serve more.",
