@@ -80,8 +80,9 @@ struct vmq_hw_caps {
  *	frames are freed.
  * @queue_resize: give the running queue, to which no frame is routed and whose
  *	ring has run dry, a receive ring of vmq_queue_buffers() descriptors. The
- *	rest of it goes on. -ENOMEM with the old ring in use; -EIO when the
- *	queue receives nothing until it is stopped and started.
+ *	rest of it goes on. -EIO when the queue receives nothing until it is
+ *	stopped and started, or this call succeeds; any other error with the
+ *	ring in use that it had before.
  * @queue_held: frames of a stopped queue that readers still hold.
  * @queue_hold: no frame of the queue is delivered from return until
  *	@queue_release. The ring goes on filling.
@@ -528,7 +529,7 @@ static inline u32 vmq_queue_buffers(const struct vmq_queue *q)
  * @why: by this name
  * @frames: how many
  *
- * Context: the queue's poll, or its NAPI is disabled.
+ * Context: the queue's poll, or BH off and its NAPI disabled.
  */
 static inline void vmq_queue_rx_drop(struct vmq_queue *q, enum vmq_rx_drop why,
 				     unsigned int frames)

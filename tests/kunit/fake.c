@@ -366,6 +366,11 @@ static void fake_poll(struct fake_queue *q)
 		fake_break(f, "frames left on the batch of queue %u", q->id);
 }
 
+void fake_poll_queue(struct fake_nic *f, u16 id)
+{
+	fake_poll(&f->queues[id]);
+}
+
 void fake_poll_all(struct fake_nic *f)
 {
 	u16 id;

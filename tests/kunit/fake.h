@@ -175,6 +175,7 @@ struct sk_buff *fake_skb(struct fake_nic *f, const struct vmq_match *m,
 			 const void *data, unsigned int len);
 u64 fake_route(struct fake_nic *f, const struct vmq_match *m, bool priority);
 void fake_send(struct fake_nic *f, unsigned int stream);
+void fake_poll_queue(struct fake_nic *f, u16 id);
 void fake_poll_all(struct fake_nic *f);
 void fake_inject(struct fake_nic *f);
 

@@ -81,6 +81,20 @@ static void vmq_buffers_test_dead(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_route(f, &m, false), BIT(0));
 	KUNIT_ASSERT_GT(test, fake_add(f, ADMIN, 1, B, 0), 0);
 	KUNIT_EXPECT_EQ(test, fake_route(f, &m, false), BIT(0));
+	/* As long as no ring comes up nothing else makes it receive. */
+	f->queues[1].resize_err = -ENOMEM;
+	KUNIT_EXPECT_EQ(test, fake_buffers(f, 1, 64), -EIO);
+	f->queues[1].drain_err = -ETIMEDOUT;
+	KUNIT_EXPECT_EQ(test, fake_buffers(f, 1, 2048), -EIO);
+	KUNIT_EXPECT_EQ(test, fake_route(f, &m, false), BIT(0));
+	f->queues[1].resize_err = 0;
+	KUNIT_EXPECT_EQ(test, fake_buffers(f, 1, 512), 0);
+	KUNIT_EXPECT_EQ(test, fake_route(f, &m, false), BIT(1));
+	f->queues[1].drain_err = 0;
+
+	f->queues[1].resize_err = -EIO;
+	KUNIT_EXPECT_EQ(test, fake_buffers(f, 1, 1024), -EIO);
+	f->queues[1].resize_err = 0;
 	fake_close(f);
 	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
 	KUNIT_EXPECT_EQ(test, fake_route(f, &m, false), BIT(1));

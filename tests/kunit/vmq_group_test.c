@@ -147,6 +147,30 @@ static void vmq_group_test_round(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, fake_del(f, ADMIN, group), 0);
 }
 
+/* The ring of the claimant is polled at once, that of queue 0 is behind. */
+static void vmq_group_test_second_vlan(struct kunit *test)
+{
+	struct fake_nic *f = vmq_group_test_start(test);
+	struct fake_stream *twenty = fake_stream_add(f, G, 20);
+	int fid;
+
+	KUNIT_ASSERT_GT(test, fake_add(f, ADMIN, 1, G, 0), 0);
+	fake_stream_claim(twenty, 1);
+	fake_send(f, 0);
+	fake_poll_queue(f, 1);
+	fid = fake_add(f, ADMIN, 1, G, 20);
+	KUNIT_ASSERT_GT(test, fid, 0);
+	fake_poll_all(f);
+	KUNIT_EXPECT_EQ(test, twenty->claimed, 1);
+
+	fake_send(f, 0);
+	fake_poll_queue(f, 0);
+	KUNIT_ASSERT_EQ(test, fake_del(f, ADMIN, fid), 0);
+	fake_poll_all(f);
+	KUNIT_EXPECT_EQ(test, twenty->claimed, 2);
+	KUNIT_EXPECT_EQ(test, twenty->received, 2);
+}
+
 /* Queue 0 has each frame once and in order, the claimant none too few. */
 static void vmq_group_test_streams(struct kunit *test)
 {
@@ -172,6 +196,7 @@ static struct kunit_case vmq_group_test_cases[] = {
 	KUNIT_CASE(vmq_group_test_refused),
 	KUNIT_CASE(vmq_group_test_mismatch),
 	KUNIT_CASE(vmq_group_test_steered),
+	KUNIT_CASE(vmq_group_test_second_vlan),
 	KUNIT_CASE(vmq_group_test_streams),
 	{}
 };

@@ -30,21 +30,25 @@ static int vmq_buffers_change_ring(struct vmq_queue *q,
 				   struct netlink_ext_ack *extack)
 {
 	struct vmq_dev *dev = q->dev;
+	/* There is no old ring: an earlier change left none. */
+	bool dead = q->parked;
 	int err;
 
 	vmq_buffers_park(q, true);
-	vmq_queue_run_dry(q);
-	err = q->undrained ? -EBUSY : dev->ops->queue_resize(dev, q->id);
+	if (!dead)
+		vmq_queue_run_dry(q);
+	err = !dead && q->undrained ? -EBUSY :
+				      dev->ops->queue_resize(dev, q->id);
 	/* Parked it stays: queue 0 has its frames. */
-	if (err == -EIO)
-		return vmq_refuse(dev, extack, err,
+	if (err == -EIO || (err && dead))
+		return vmq_refuse(dev, extack, -EIO,
 				  "the ring of queue %u does not start again, set the uplink down and up",
 				  q->id);
 	vmq_buffers_park(q, false);
 	if (err)
-		return vmq_refuse(dev, extack, err, "%s",
-				  err == -ENOMEM ? "no memory for another ring" :
-				  "the ring does not run dry");
+		return vmq_refuse(dev, extack, err, "another ring: %s",
+				  err == -EBUSY ? "this one does not run dry" :
+						  vmq_queue_up_reason(err));
 	return 0;
 }
 
@@ -65,7 +69,7 @@ int vmq_buffers_set_locked(struct vmq_queue *q, u32 wanted,
 	if (wanted)
 		wanted = vmq_buffers_fit(q->dev->caps, wanted);
 	WRITE_ONCE(q->buffers, wanted);
-	if (!q->started || vmq_queue_buffers(q) == before)
+	if (!q->started || (vmq_queue_buffers(q) == before && !q->parked))
 		return 0;
 	err = vmq_buffers_change_ring(q, extack);
 	if (err)

@@ -142,6 +142,7 @@ int vmq_queue_free_locked(struct vmq_queue *q, enum vmq_owner owner,
 void vmq_queue_end_locked(struct vmq_queue *q);
 int vmq_queue_event(struct vmq_queue *q, enum vmq_queue_event event);
 void vmq_queue_renamed(struct vmq_queue *q, const char *file);
+const char *vmq_queue_up_reason(int err);
 int vmq_queue_up(struct vmq_queue *q);
 void vmq_queue_down(struct vmq_queue *q);
 void vmq_queue_run_dry(struct vmq_queue *q);

@@ -224,7 +224,7 @@ int vmq_queue_check_owner(struct vmq_queue *q, enum vmq_owner owner,
 			  "queue %u belongs to the administrator", q->id);
 }
 
-static const char *vmq_queue_up_reason(int err)
+const char *vmq_queue_up_reason(int err)
 {
 	switch (err) {
 	case -ENOMEM:

@@ -36,11 +36,13 @@ static u64 vmq_route_in_vlan(const struct vmq_dev *dev,
 {
 	unsigned int i;
 
-	if (!r->vlan_filtering || vlan == VMQ_VLAN_UNTAGGED)
-		return vmq_route_untagged_queues(r);
+	if (!r->vlan_filtering)
+		return r->live;
+	/* Untagged are frames of VLAN 0, too: a claim needs both. */
 	for (i = 0; i < dev->caps->vlan_slots; i++)
 		if (r->vlans[i].users && r->vlans[i].vid == vlan)
-			return vmq_route_vlan_queues(r, i);
+			return vmq_route_vlan_queues(r, i) &
+			       (vlan ? ~0ULL : vmq_route_untagged_queues(r));
 	return 0;
 }
 
@@ -132,9 +134,10 @@ static void vmq_shift_vlans_off(struct vmq_dev *dev, const struct vmq_route *r)
 }
 
 /*
- * The vswitch gives claimants of groups no copy of what is steered. Told while
- * queue 0, or the claimant's queue, is held: then a frame may still reach the
- * claimant by both rings, but never by neither.
+ * The vswitch gives claimants of groups no copy of what is steered. No longer
+ * so is told before the claimant's ring is drained for the last time, and newly
+ * so after queue 0 was, with that ring held: a frame may reach the claimant by
+ * both rings, but never by neither.
  */
 static void vmq_shift_tell_groups(struct vmq_dev *dev,
 				  const struct vmq_route *old,
@@ -378,13 +381,14 @@ static void vmq_shift_in_two(const struct vmq_shift *s)
 
 	vmq_shift_hold(dev, left);
 	vmq_shift_write_less(s);
-	vmq_shift_drain(dev, s->losers | s->judges);
 	vmq_shift_tell_groups(dev, s->old, s->new);
+	vmq_shift_drain(dev, s->losers | s->judges);
 	vmq_shift_release(dev, left);
 
 	vmq_shift_hold(dev, held);
 	vmq_shift_write_more(s);
-	if (s->gainers)
+	/* The frame of a group that a judge turned away is in that ring, too. */
+	if (s->gainers || (s->judges && dev->nr_group_filters))
 		vmq_shift_drain(dev, BIT_ULL(0));
 	vmq_shift_claim(dev, s->new);
 	vmq_shift_release(dev, held);

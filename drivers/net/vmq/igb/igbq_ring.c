@@ -128,7 +128,7 @@ int igbq_ring_resize_rx(struct igbq_queue *q)
 	igbq_queue_unlock(q);
 
 	igbq_ring_mem_free(q->nic, &mem);
-	return back ? -EIO : err ? -ENOMEM : 0;
+	return back ? -EIO : err;
 }
 
 static int igbq_ring_restart(struct igbq_nic *nic, u32 rx_count, u32 tx_count)

@@ -158,7 +158,9 @@ void igbq_rx_release(struct igbq_queue *q)
 {
 	struct igbq_rx_ring *rx = &q->rx;
 
+	local_bh_disable();
 	vmq_queue_rx_drop(q->vq, VMQ_RX_DROP_STOPPED, igbq_rx_count_left(rx));
+	local_bh_enable();
 	kfree_skb_reason(rx->skb, SKB_DROP_REASON_QUEUE_PURGE);
 	rx->skb = NULL;
 	rx->skb_descs = 0;

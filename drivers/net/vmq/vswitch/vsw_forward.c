@@ -531,6 +531,17 @@ const struct vmq_switch_ops vsw_forward_switch_ops = {
 	.freed		= vsw_queue_freed,
 };
 
+/* Of a group that the port has claimed: what came back is dropped, as ever. */
+static bool vsw_consumer_reflected(struct vsw_port *port, struct sk_buff *skb)
+{
+	if (likely(!is_multicast_ether_addr(skb->data)))
+		return false;
+	if (!vsw_receive_reflected(port->uplink, skb, skb_vlan_tag_get_id(skb)))
+		return false;
+	kfree_skb_reason(skb, SKB_DROP_REASON_LOCAL_MAC);
+	return true;
+}
+
 /* Frames of the port's own queue: the NIC has looked them up. */
 static void vsw_consumer_receive(struct vmq_consumer *c,
 				 struct napi_struct *napi,
@@ -542,7 +553,8 @@ static void vsw_consumer_receive(struct vmq_consumer *c,
 
 	list_for_each_entry_safe(skb, next, batch, list) {
 		skb_list_del_init(skb);
-		if (!vsw_port_adopt(port, skb))
+		if (unlikely(vsw_consumer_reflected(port, skb)) ||
+		    !vsw_port_adopt(port, skb))
 			continue;
 		packets++;
 		napi_gro_receive(napi, skb);
