@@ -283,16 +283,17 @@ MUTANTS = (
     Mutant(
         "hits-on-wrong-filter", "Hits count on the filter that claimed the frames.",
         CORE + "vmq_rx.c",
-        "\tvmq_rx_count_hits(a);\n\tvmq_match_from_skb(&m, skb);",
-        "\tvmq_match_from_skb(&m, skb);",
-        ("vmq_rx_test_many",),
+        "if (mem->answers[i].key == key)",
+        "if (!((mem->answers[i].key ^ key) << 16))",
+        ("vmq_rx_test_many", "vmq_filter_test_any"),
     ),
     Mutant(
         "answers-outlive-filters", "Whose a frame is, is asked again when a filter has changed.",
         CORE + "vmq_rx.c",
         "if (unlikely(q->memory.changes != changes)) {",
         "if (unlikely(!q->memory.changes)) {",
-        ("vmq_rx_test_change", "vmq_rx_test_move"),
+        # The kernel does not live until vmq_rx_test_change.
+        ("vmq_filter_test_any", "vmq_group_test_second_vlan"),
     ),
     Mutant(
         "group-mismatch-twice", "A group's frame that a queue does not claim is not the default queue's a second time.",
