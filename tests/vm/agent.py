@@ -203,10 +203,13 @@ class Agent:
         return {"pid": child.pid}
 
     def do_wait(self, pid, timeout):
+        """The status, which the host keeps: a tool holds two files until it is forgotten."""
         try:
-            return {"rc": self.spawned[pid].wait(timeout)}
+            rc = self.spawned[pid].wait(timeout)
         except subprocess.TimeoutExpired:
             return {"rc": None}
+        self.spawned.pop(pid, None)
+        return {"rc": rc}
 
     def do_kill(self, pid, sig):
         try:

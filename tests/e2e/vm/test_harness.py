@@ -55,6 +55,19 @@ def test_background(one_guest):
     assert g.spawn("echo oops >&2; false").wait(30) == 1
 
 
+def test_background_leaves_nothing(one_guest):
+    """Of a background command or tool that is over the agent keeps nothing: one guest
+    runs thousands of them, and may have 1024 files open."""
+    g = one_guest
+    tool = "/tmp/tool.py"
+    g.put(tool, b"def main():\n    return 5\n")
+    assert g.tool(tool).wait(60) == 5
+    before = g.out("ls /proc/$PPID/fd")
+    for _ in range(5):
+        assert (g.tool(tool).wait(60), g.spawn("exit 6").wait(60)) == (5, 6)
+    assert g.out("ls /proc/$PPID/fd") == before
+
+
 def test_files(one_guest):
     """put, get and the shared directory carry bytes unchanged, both ways."""
     g = one_guest
