@@ -43,27 +43,37 @@ static void fake_leave(struct vmq_dev *dev)
 
 /* The receivers */
 
-/* A copy of a group's frame for its claimant, from the NIC or the switch. */
-static void fake_claimed(struct fake_nic *f, struct fake_stream *s, u32 serial)
+/* A copy of a group's frame for a member, from the NIC or the switch. */
+static void fake_claimed(struct fake_nic *f, struct fake_stream *s, u32 serial,
+			 u16 id)
 {
-	if (serial > s->claimed)
-		fake_break(f, "group %pM: frame %u after %u at its claimant",
-			   s->m.addr, serial, s->claimed);
-	else if (serial < s->claimed)
+	if (serial > s->claimed[id])
+		fake_break(f, "group %pM: frame %u after %u at queue %u",
+			   s->m.addr, serial, s->claimed[id], id);
+	else if (serial < s->claimed[id])
 		s->doubled++;
 	else
-		s->claimed++;
+		s->claimed[id]++;
 }
 
-/* What queue 0 has of a group goes to who has no copy from the NIC. */
+/* What queue 0 has of a group goes to all who have no copy from the NIC. */
 static bool fake_received_group(struct fake_nic *f, struct fake_stream *s,
 				u32 serial, u16 to)
 {
-	if (to && to != s->claimant)
-		fake_break(f, "group %pM at queue %u", s->m.addr, to);
-	if (to || (s->claimant && !vmq_group_consumer_rcu(&f->dev, &s->m)))
-		fake_claimed(f, s, serial);
-	return to;
+	struct vmq_consumer *c;
+	u16 id;
+
+	if (to) {
+		if (!(s->may_copy & BIT_ULL(to)))
+			fake_break(f, "group %pM at queue %u", s->m.addr, to);
+		fake_claimed(f, s, serial, to);
+		return true;
+	}
+	c = vmq_group_consumer_rcu(&f->dev, &s->m);
+	for (id = 1; id < f->caps.pools; id++)
+		if (s->members & BIT_ULL(id) && c != &f->queues[id].consumer)
+			fake_claimed(f, s, serial, id);
+	return false;
 }
 
 static void fake_received(struct fake_nic *f, struct sk_buff *skb, u16 to)
@@ -189,8 +199,9 @@ struct fake_stream *fake_stream_add(struct fake_nic *f, u8 addr, u16 vlan)
 /* From the next frame on, all frames of the group are the claimant's, too. */
 void fake_stream_claim(struct fake_stream *s, u16 claimant)
 {
-	s->claimant = claimant;
-	s->claimed = s->received;
+	s->members = BIT_ULL(claimant);
+	s->may_copy = BIT_ULL(claimant);
+	s->claimed[claimant] = s->received;
 }
 
 struct sk_buff *fake_skb(struct fake_nic *f, const struct vmq_match *m,

@@ -41,11 +41,13 @@ struct fake_stream {
 	/* Bitmap of the receivers that may get one now. */
 	u64 may_go;
 	/*
-	 * Of a group: the queue that has claimed it, from when on it gets all
-	 * frames, which comes next, and how many it got twice.
+	 * Of a group: bitmaps of the queues that want all frames, from the NIC
+	 * or the switch, and of those that may have them from the NIC; which
+	 * frame comes next at each, and how many came twice.
 	 */
-	u16 claimant;
-	u32 claimed;
+	u64 members;
+	u64 may_copy;
+	u32 claimed[FAKE_QUEUES];
 	u32 doubled;
 };
 

@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * The core's model, a few arrays that are written from what VMQ promises, not
- * from the core; random operations on both; and the comparison. See oracle.h.
- */
+/* Random operations on the core and the model, and the comparison. See oracle.h. */
 #include "oracle.h"
 
 #define ORACLE_MOVE_MAX	5
 #define ORACLE_MODES	3
 
-/* What filters name; the last one is none. */
-static const u16 oracle_vlans[] = { VMQ_VLAN_UNTAGGED, 5, 4094, VMQ_VLAN_ANY,
-				    4095 };
 /* What frames carry; the last one only a filter for any VLAN claims. */
 static const u16 oracle_tags[] = { VMQ_VLAN_UNTAGGED, 5, 4094, 6 };
 /* Besides, frames with a priority tag, which are as good as untagged. */
@@ -23,6 +17,8 @@ const char * const oracle_reasons[ORACLE_LIMITS] = {
 	[ORACLE_VLAN_LEFT]	= "has no slot",
 	[ORACLE_TWO_QUEUES]	= "would go to two queues",
 	[ORACLE_NO_SPLIT]	= "vlan_filtering is off",
+	[ORACLE_CLAIMED]	= "is claimed by another queue",
+	[ORACLE_DISABLED]	= "VMQ is disabled",
 };
 
 u32 oracle_below(struct oracle *o, u32 limit)
@@ -34,240 +30,15 @@ u32 oracle_below(struct oracle *o, u32 limit)
 static u16 oracle_queue(struct oracle *o, unsigned long states)
 {
 	u16 first = oracle_below(o, o->f->caps.pools), id;
+	bool wild = !oracle_below(o, 6);
 	unsigned int i;
 
-	for (i = 0; oracle_below(o, 4) && i < o->f->caps.pools; i++) {
+	for (i = 0; !wild && i < o->f->caps.pools; i++) {
 		id = (first + i) % o->f->caps.pools;
 		if (states & BIT(o->queues[id].state))
 			return id;
 	}
 	return first;
-}
-
-/* The errnos that an operation may be refused with; none: it must succeed. */
-struct oracle_errnos {
-	int err[8];
-	unsigned int n;
-};
-
-static void oracle_may(struct oracle_errnos *e, bool reason, int err)
-{
-	if (reason)
-		e->err[e->n++] = err;
-}
-
-static bool oracle_is_allowed(const struct oracle_errnos *e, int ret)
-{
-	unsigned int i;
-
-	for (i = 0; i < e->n; i++)
-		if (e->err[i] == ret)
-			return true;
-	return !e->n && ret >= 0;
-}
-
-/* The model */
-
-static bool oracle_committed(const struct oracle *o, u16 id)
-{
-	return o->queues[id].state == VMQ_QUEUE_RUNNING ||
-	       o->queues[id].state == VMQ_QUEUE_PAUSED;
-}
-
-static bool oracle_has_filters(const struct oracle *o, u16 id)
-{
-	unsigned int i;
-
-	for (i = 1; i < o->top; i++)
-		if (o->filters[i].used && o->filters[i].queue == id)
-			return true;
-	return false;
-}
-
-/* Between allocation and free, filters and commit alone decide the state. */
-static void oracle_settle(struct oracle *o, u16 id, bool committed)
-{
-	bool filters = oracle_has_filters(o, id);
-
-	if (!id)
-		return;
-	if (committed)
-		o->queues[id].state = filters ? VMQ_QUEUE_RUNNING :
-						VMQ_QUEUE_PAUSED;
-	else
-		o->queues[id].state = filters ? VMQ_QUEUE_SET :
-						VMQ_QUEUE_ALLOCATED;
-}
-
-static unsigned int oracle_find(const struct oracle *o, u8 addr, u16 vlan)
-{
-	unsigned int i;
-
-	for (i = 1; i < o->top; i++)
-		if (o->filters[i].used && o->filters[i].addr == addr &&
-		    o->filters[i].vlan == vlan)
-			return i;
-	return 0;
-}
-
-/*
- * Where a frame belongs: to the queue of the filter of its VLAN, or else of
- * the one for any VLAN, if that runs; in all other cases to queue 0.
- */
-static u16 oracle_fate(const struct oracle *o, u8 addr, u16 vlan)
-{
-	unsigned int i = oracle_find(o, addr, vlan);
-	u16 queue;
-
-	if (!i)
-		i = oracle_find(o, addr, VMQ_VLAN_ANY);
-	queue = i ? o->filters[i].queue : 0;
-	return o->open && oracle_committed(o, queue) ? queue : 0;
-}
-
-/* A VM queue that has this address, whatever the VLAN; 0 for none. */
-static u16 oracle_home(const struct oracle *o, u8 addr)
-{
-	unsigned int i;
-
-	for (i = 1; i < o->top; i++)
-		if (o->filters[i].used && o->filters[i].addr == addr &&
-		    o->filters[i].queue)
-			return o->filters[i].queue;
-	return 0;
-}
-
-/* Is this address on several VM queues, so that only its VLAN decides? */
-static bool oracle_is_split(const struct oracle *o, u8 addr)
-{
-	u16 home = oracle_home(o, addr);
-	unsigned int i;
-
-	for (i = 1; i < o->top; i++)
-		if (o->filters[i].used && o->filters[i].addr == addr &&
-		    o->filters[i].queue && o->filters[i].queue != home)
-			return true;
-	return false;
-}
-
-static bool oracle_any_split(const struct oracle *o)
-{
-	u8 addr;
-
-	for (addr = 0; addr < o->addrs; addr++)
-		if (oracle_is_split(o, addr))
-			return true;
-	return false;
-}
-
-/* Does the NIC have to compare VLANs? */
-static bool oracle_vlans_on(const struct oracle *o)
-{
-	return o->f->caps.vlan_slots &&
-	       (o->mode == VMQ_VLAN_MODE_ON ||
-		(o->mode == VMQ_VLAN_MODE_AUTO && oracle_any_split(o)));
-}
-
-/* VLANs that somebody names; untagged frames may have a tag of VLAN 0. */
-static unsigned int oracle_vlans_used(const struct oracle *o)
-{
-	bool used[ARRAY_SIZE(oracle_vlans)] = {};
-	unsigned int i, v, nr = 0;
-	u16 vlan;
-
-	for (i = 1; i < o->top; i++) {
-		if (!o->filters[i].used)
-			continue;
-		vlan = o->filters[i].vlan;
-		if (vlan == VMQ_VLAN_ANY)
-			vlan = VMQ_VLAN_UNTAGGED;
-		for (v = 0; v < ARRAY_SIZE(oracle_vlans); v++)
-			used[v] |= oracle_vlans[v] == vlan;
-	}
-	for (v = 0; v < ARRAY_SIZE(used); v++)
-		nr += used[v];
-	return nr;
-}
-
-/* Does the queue have a filter of this address, or one of this VLAN? */
-static bool oracle_queue_names(const struct oracle *o, u16 id, int addr,
-			       int vlan)
-{
-	const struct oracle_filter *m;
-	unsigned int i;
-
-	for (i = 1; i < o->top; i++) {
-		m = &o->filters[i];
-		if (m->used && m->queue == id && (m->addr == addr ||
-						  m->vlan == vlan))
-			return true;
-	}
-	return false;
-}
-
-/*
- * The NIC gives a frame to every queue that has its address and its VLAN, not
- * necessarily in one filter. That must never be two.
- */
-static bool oracle_is_ambiguous(const struct oracle *o)
-{
-	unsigned int v, nr;
-	u8 addr;
-	u16 id;
-
-	for (addr = 0; addr < o->addrs; addr++)
-		for (v = 0; v < 3; v++) {
-			nr = 0;
-			for (id = 1; id < o->f->caps.pools; id++)
-				nr += oracle_queue_names(o, id, addr, -1) &&
-				      oracle_queue_names(o, id, -1,
-							 oracle_vlans[v]);
-			if (nr > 1)
-				return true;
-		}
-	return false;
-}
-
-/* The model is as it would be: can the NIC do that? @before: VLANs were on. */
-static void oracle_may_not_fit(struct oracle *o, struct oracle_errnos *e,
-			       bool before)
-{
-	bool lacking = oracle_vlans_used(o) > o->f->caps.vlan_slots;
-
-	oracle_may(e, oracle_any_split(o) && !oracle_vlans_on(o), -EOPNOTSUPP);
-	if (!oracle_vlans_on(o))
-		return;
-	oracle_may(e, lacking, -ENOSPC);
-	oracle_may(e, lacking && !before, -EBUSY);
-	oracle_may(e, oracle_is_ambiguous(o), -EBUSY);
-}
-
-static unsigned int oracle_free_slots(const struct oracle *o)
-{
-	unsigned int nr = o->f->caps.mac_slots - o->f->caps.mac_slots_host;
-	u8 addr;
-
-	for (addr = 0; addr < o->addrs; addr++)
-		nr -= !!oracle_home(o, addr);
-	return nr;
-}
-
-static unsigned int oracle_free_id(const struct oracle *o)
-{
-	unsigned int i;
-
-	for (i = 1; i < ORACLE_FILTERS; i++)
-		if (!o->filters[i].used)
-			return i;
-	return 0;
-}
-
-static void oracle_freed(struct oracle *o, u16 id)
-{
-	bool rings = o->open && oracle_committed(o, id);
-
-	o->queues[id].state = rings && o->queues[id].held ?
-				      VMQ_QUEUE_FREEING : VMQ_QUEUE_UNDEFINED;
 }
 
 /* Comparison: the first difference is kept, as text. */
@@ -282,6 +53,19 @@ void oracle_same(struct oracle *o, bool same, const char *fmt, ...)
 	va_start(args, fmt);
 	vscnprintf(o->diff, sizeof(o->diff), fmt, args);
 	va_end(args);
+}
+
+/* The nearest number that is a power of two and in bounds. */
+static u32 oracle_buffers(u32 wanted)
+{
+	u32 best = fake_caps.buffers_min, n;
+
+	if (!wanted)
+		return fake_caps.buffers;
+	for (n = best; n <= fake_caps.buffers_max; n *= 2)
+		if (abs((int)n - (int)wanted) <= abs((int)best - (int)wanted))
+			best = n;
+	return best;
 }
 
 static void oracle_check_queues(struct oracle *o)
@@ -299,8 +83,13 @@ static void oracle_check_queues(struct oracle *o)
 		oracle_same(o, !m->state || q->owner == m->owner,
 			    "queue %u has owner %u", id, q->owner);
 		oracle_same(o, o->f->queues[id].started ==
-			    (o->open && oracle_committed(o, id)),
+			    oracle_running(o, id),
 			    "ring %u runs: %d", id, o->f->queues[id].started);
+		oracle_same(o, !oracle_running(o, id) || m->parked ||
+			    o->f->queues[id].buffers ==
+			    oracle_buffers(m->wanted),
+			    "ring %u has %u buffers", id,
+			    o->f->queues[id].buffers);
 	}
 }
 
@@ -323,7 +112,7 @@ static bool oracle_exact(const struct oracle *o, u16 id)
 	for (i = 0; i < o->f->nr_streams && id; i++) {
 		s = &o->f->streams[i];
 		if (fake_route(o->f, &s->m, s->priority) & BIT_ULL(id) &&
-		    oracle_fate(o, s->m.addr[ETH_ALEN - 1], s->m.vlan) != id)
+		    oracle_fate(o, s) != id && oracle_copy(o, s) != id)
 			return false;
 	}
 	return true;
@@ -350,24 +139,8 @@ static void oracle_check_filters(struct oracle *o)
 			    o->f->dev.queues[i].nr_filters, nr[i]);
 	for (i = 0; i < o->f->caps.pools; i++)
 		oracle_same(o, !o->f->queues[i].started ||
-			    o->f->dev.queues[i].exact == oracle_exact(o, i),
+			    o->queues[i].parked || o->f->dev.queues[i].exact == oracle_exact(o, i),
 			    "queue %u is exact: %d", i, oracle_exact(o, i));
-}
-
-/* The VM queues with this address whose rings run. */
-static u64 oracle_homes(const struct oracle *o, u8 addr)
-{
-	const struct oracle_filter *m;
-	u64 homes = 0;
-	unsigned int i;
-
-	for (i = 1; i < o->top; i++) {
-		m = &o->filters[i];
-		if (m->used && m->addr == addr && m->queue &&
-		    oracle_committed(o, m->queue))
-			homes |= BIT_ULL(m->queue);
-	}
-	return homes;
 }
 
 static u64 oracle_pools(const struct oracle *o, u8 addr)
@@ -375,6 +148,9 @@ static u64 oracle_pools(const struct oracle *o, u8 addr)
 	u64 homes = oracle_homes(o, addr), pools = 0;
 	u16 id;
 
+	/* Queue 0 gets all frames of a group. */
+	if (homes && addr >= FAKE_GROUP)
+		homes |= BIT_ULL(0);
 	for (id = 0; id < o->f->caps.pools; id++)
 		if (homes & BIT_ULL(id))
 			pools |= BIT_ULL(o->f->dev.queues[id].pool);
@@ -384,8 +160,9 @@ static u64 oracle_pools(const struct oracle *o, u8 addr)
 /* The NIC has each address of a running queue once, and nothing else. */
 static void oracle_check_nic(struct oracle *o)
 {
-	unsigned int i, addr, nr[ORACLE_ADDRS] = {};
+	unsigned int i, nr[U8_MAX + 1] = {};
 	struct fake_slot *s;
+	u8 addr;
 
 	for (i = 0; i < o->f->caps.mac_slots && o->open; i++) {
 		s = &o->f->slots[i];
@@ -396,9 +173,11 @@ static void oracle_check_nic(struct oracle *o)
 		oracle_same(o, s->pools == oracle_pools(o, addr),
 			    "%02x goes to the pools %#llx", addr, s->pools);
 	}
-	for (addr = 0; addr < o->addrs && o->open; addr++)
+	for (i = 0; i < o->addrs + ORACLE_GROUPS && o->open; i++) {
+		addr = oracle_addr(o, i);
 		oracle_same(o, nr[addr] == !!oracle_homes(o, addr),
 			    "%02x has %u slots of the NIC", addr, nr[addr]);
+	}
 	oracle_same(o, !o->open || o->f->vlan_filtering == oracle_vlans_on(o),
 		    "the NIC compares VLANs: %d", o->f->vlan_filtering);
 	oracle_same(o, o->f->dev.mac_slots_free == oracle_free_slots(o),
@@ -413,25 +192,19 @@ static void oracle_check_nic(struct oracle *o)
 static u64 oracle_allowed(const struct oracle *o, const struct fake_stream *s,
 			  bool vlans_on)
 {
-	u8 addr = s->m.addr[ETH_ALEN - 1];
-	u64 there = BIT_ULL(oracle_fate(o, addr, s->m.vlan));
+	u64 there = BIT_ULL(oracle_fate(o, s));
 
-	if (vlans_on && (!oracle_find(o, addr, s->m.vlan) ||
-			 oracle_vlans_used(o) > o->f->caps.vlan_slots))
+	if (vlans_on && (!oracle_find(o, s->m.addr[ETH_ALEN - 1], s->m.vlan) ||
+			 oracle_vlans_lack(o)))
 		there |= BIT_ULL(0);
 	return there;
 }
 
-static bool oracle_names_vlan(const struct oracle *o, u16 vlan)
+static u64 oracle_may_copy(const struct oracle *o, const struct fake_stream *s)
 {
-	unsigned int i;
+	u16 id = oracle_copy(o, s);
 
-	for (i = 1; i < o->top; i++)
-		if (o->filters[i].used &&
-		    (o->filters[i].vlan == vlan ||
-		     (!vlan && o->filters[i].vlan == VMQ_VLAN_ANY)))
-			return true;
-	return false;
+	return id ? BIT_ULL(id) : 0;
 }
 
 /*
@@ -445,8 +218,33 @@ static bool oracle_may_lose(const struct oracle *o, const struct fake_stream *s,
 	if (!is_multicast_ether_addr(s->m.addr) || o->f->silicon)
 		return false;
 	return vlans_on && (s->m.vlan || s->priority) &&
-	       (!oracle_names_vlan(o, s->m.vlan) ||
-		oracle_vlans_used(o) > o->f->caps.vlan_slots);
+	       (!oracle_names_vlan(o, s->m.vlan) || oracle_vlans_lack(o));
+}
+
+/* Whoever wants the frames of a group has all of them. */
+static void oracle_check_group(struct oracle *o, const struct fake_stream *s)
+{
+	u16 id;
+
+	for (id = 1; id < o->f->caps.pools; id++)
+		oracle_same(o, s->claimed[id] == s->sent,
+			    "group %pM vlan %u: queue %u has %u of %u frames",
+			    s->m.addr, s->m.vlan, id, s->claimed[id], s->sent);
+}
+
+static void oracle_check_streams(struct oracle *o)
+{
+	const struct fake_stream *s;
+	unsigned int i;
+
+	for (i = 0; i < o->f->nr_streams; i++) {
+		s = &o->f->streams[i];
+		oracle_same(o, s->received == s->sent,
+			    "frames of %pM vlan %u lost", s->m.addr,
+			    s->m.vlan);
+		if (is_multicast_ether_addr(s->m.addr))
+			oracle_check_group(o, s);
+	}
 }
 
 /* A frame of each VLAN to an address or group, with nothing else going on. */
@@ -456,6 +254,7 @@ static void oracle_check_frames(struct oracle *o)
 	unsigned int first = n * oracle_below(o, o->f->nr_streams / n);
 	bool vlans_on = oracle_vlans_on(o);
 	struct fake_stream *s;
+	u32 doubled[ORACLE_STREAMS];
 
 	if (!o->open)
 		return;
@@ -464,15 +263,16 @@ static void oracle_check_frames(struct oracle *o)
 		s = &o->f->streams[i];
 		s->may_go = oracle_allowed(o, s, vlans_on);
 		s->may_lose = oracle_may_lose(o, s, vlans_on);
+		s->may_copy = oracle_may_copy(o, s);
+		doubled[i - first] = s->doubled;
 		fake_send(o->f, i);
 	}
 	fake_poll_all(o->f);
-	for (i = 0; i < o->f->nr_streams; i++) {
-		s = &o->f->streams[i];
-		oracle_same(o, s->received == s->sent,
-			    "frames of %pM vlan %u lost", s->m.addr,
-			    s->m.vlan);
-	}
+	oracle_check_streams(o);
+	for (i = first; i < first + n; i++)
+		oracle_same(o, o->f->streams[i].doubled == doubled[i - first],
+			    "group %pM vlan %u: frames twice",
+			    o->f->streams[i].m.addr, o->f->streams[i].m.vlan);
 	oracle_same(o, !o->f->broken[0], "%s", o->f->broken);
 }
 
@@ -489,10 +289,12 @@ static void oracle_let_go(struct oracle *o, bool first)
 		s = &o->f->streams[i];
 		there = oracle_allowed(o, s, vlans_on);
 		s->may_go = first ? there : s->may_go | there;
+		there = oracle_may_copy(o, s);
+		s->may_copy = first ? there : s->may_copy | there;
 		s->may_lose = oracle_may_lose(o, s, change) ||
 			      (!first && s->may_lose);
 		/* A change of VLANs goes by queue 0. */
-		if (change)
+		if (change || o->detour)
 			s->may_go |= BIT_ULL(0);
 	}
 }
@@ -519,6 +321,7 @@ static void oracle_judge(struct oracle *o, const struct oracle_errnos *e,
 			 int ret, unsigned int kind)
 {
 	o->f->traffic = false;
+	o->detour = false;
 	if (ret < 0)
 		oracle_note_limit(o);
 	oracle_same(o, oracle_is_allowed(e, ret),
@@ -540,6 +343,20 @@ static enum vmq_owner oracle_owner(struct oracle *o, u8 owner)
 	return owner == ADMIN ? VSWITCH : ADMIN;
 }
 
+static void oracle_allocated(struct oracle *o, u16 id, u8 owner)
+{
+	o->queues[id].state = VMQ_QUEUE_ALLOCATED;
+	o->queues[id].owner = owner;
+	o->queues[id].wanted = 0;
+}
+
+/* Its rings are new, if there are any. */
+static void oracle_committed_now(struct oracle *o, u16 id)
+{
+	oracle_settle(o, id, true);
+	o->queues[id].parked = false;
+}
+
 static void oracle_allocate_admin(struct oracle *o)
 {
 	u16 id = oracle_queue(o, BIT(VMQ_QUEUE_UNDEFINED));
@@ -547,11 +364,10 @@ static void oracle_allocate_admin(struct oracle *o)
 
 	snprintf(o->what, sizeof(o->what), "allocate %u", id);
 	oracle_may(&e, !id, -EPERM);
+	oracle_may(&e, id && o->off, -EOPNOTSUPP);
 	oracle_may(&e, id && o->queues[id].state, -EBUSY);
-	if (!e.n) {
-		o->queues[id].state = VMQ_QUEUE_ALLOCATED;
-		o->queues[id].owner = ADMIN;
-	}
+	if (!e.n)
+		oracle_allocated(o, id, ADMIN);
 	oracle_begin(o);
 	oracle_judge(o, &e, fake_allocate(o->f, ADMIN, id), 0);
 	if (!rcu_access_pointer(o->f->dev.queues[id].consumer) && id)
@@ -567,11 +383,10 @@ static void oracle_allocate_vswitch(struct oracle *o)
 	snprintf(o->what, sizeof(o->what), "allocate any");
 	while (id < o->f->caps.pools && o->queues[id].state)
 		id++;
+	oracle_may(&e, o->off, -EOPNOTSUPP);
 	oracle_may(&e, id == o->f->caps.pools, -ENOSPC);
-	if (!e.n) {
-		o->queues[id].state = VMQ_QUEUE_ALLOCATED;
-		o->queues[id].owner = VSWITCH;
-	}
+	if (!e.n)
+		oracle_allocated(o, id, VSWITCH);
 	oracle_begin(o);
 	ret = fake_allocate(o->f, VSWITCH, 0);
 	oracle_judge(o, &e, ret, 1);
@@ -605,7 +420,7 @@ static void oracle_commit(struct oracle *o)
 	oracle_may(&e, ready && o->open && fail, -ENOMEM);
 	oracle_let_go(o, true);
 	if (!e.n)
-		oracle_settle(o, id, true);
+		oracle_committed_now(o, id);
 	oracle_begin(o);
 	oracle_judge(o, &e, fake_commit(o->f, owner, id), 2);
 	o->f->queues[id].alloc_err = 0;
@@ -633,21 +448,29 @@ static void oracle_free(struct oracle *o)
 	oracle_judge(o, &e, fake_free(o->f, id), 3);
 }
 
+/* Its filters go to queue 0, and remember where they were. */
+static void oracle_park(struct oracle *o, u16 id, u16 home)
+{
+	unsigned int i;
+
+	for (i = 1; i < o->top; i++)
+		if (o->filters[i].used && o->filters[i].queue == id) {
+			o->filters[i].queue = 0;
+			o->filters[i].home = home;
+		}
+}
+
 static void oracle_release(struct oracle *o)
 {
 	u16 id = oracle_below(o, o->f->caps.pools);
 	struct oracle_queue *q = &o->queues[id];
 	struct oracle_errnos none = {};
-	unsigned int i;
 
-	if (!id || q->owner != VSWITCH || q->state == VMQ_QUEUE_UNDEFINED ||
-	    q->state == VMQ_QUEUE_FREEING)
+	if (!id || q->owner != VSWITCH || !oracle_exists(o, id))
 		return;
 	snprintf(o->what, sizeof(o->what), "release %u", id);
 	oracle_let_go(o, true);
-	for (i = 1; i < o->top; i++)
-		if (o->filters[i].used && o->filters[i].queue == id)
-			o->filters[i].queue = 0;
+	oracle_park(o, id, 0);
 	oracle_freed(o, id);
 	oracle_begin(o);
 	fake_release(o->f, id);
@@ -662,6 +485,8 @@ static void oracle_add_reasons(const struct oracle *o, struct oracle_errnos *e,
 	u16 home = oracle_home(o, m->addr);
 
 	oracle_may(e, m->vlan == 4095, -EINVAL);
+	oracle_may(e, m->addr >= FAKE_GROUP && m->vlan == VMQ_VLAN_ANY,
+		   -EOPNOTSUPP);
 	oracle_may(e, !there, -EINVAL);
 	oracle_may(e, oracle_find(o, m->addr, m->vlan), -EEXIST);
 	if (!there || !m->queue)
@@ -698,11 +523,28 @@ static void oracle_add_filter(struct oracle *o, const struct oracle_filter *m)
 		oracle_same(o, ret == id, "got id %d, wanted %u", ret, id);
 }
 
+/* One that has a filter already is more interesting than another. */
+static u8 oracle_any_addr(struct oracle *o)
+{
+	const struct oracle_filter *m;
+
+	switch (oracle_below(o, 4)) {
+	case 0:
+	case 1:
+		m = &o->filters[oracle_below(o, o->top)];
+		return m->used ? m->addr : 0;
+	case 2:
+		return oracle_addr(o, o->addrs +
+				      oracle_below(o, ORACLE_GROUPS));
+	}
+	return oracle_below(o, o->addrs);
+}
+
 static void oracle_add(struct oracle *o)
 {
 	struct oracle_filter m = {
 		.used	= true,
-		.addr	= oracle_below(o, o->addrs),
+		.addr	= oracle_any_addr(o),
 		.vlan	= oracle_vlans[oracle_below(o, 32) ?
 				       oracle_below(o, 4) : 4],
 		.queue	= oracle_below(o, 20) ?
@@ -716,7 +558,7 @@ static void oracle_add(struct oracle *o)
 
 static void oracle_del(struct oracle *o)
 {
-	u32 fid = oracle_below(o, 16);
+	u32 fid = oracle_below(o, o->top + 1);
 	struct oracle_filter *m = &o->filters[fid];
 	enum vmq_owner owner = oracle_owner(o, m->owner);
 	struct oracle_errnos e = {};
@@ -749,7 +591,6 @@ static void oracle_move_slots(struct oracle *o, struct oracle_errnos *e,
 	bool before = oracle_vlans_on(o);
 
 	oracle_put(o, fids, n, to);
-	oracle_may(e, (int)oracle_free_slots(o) < 0, -ENOSPC);
 	oracle_may_not_fit(o, e, before);
 	oracle_put(o, fids, n, from);
 }
@@ -810,6 +651,18 @@ static unsigned int oracle_pick(struct oracle *o, u32 *fids)
 	return n;
 }
 
+/* While a group gets another claimant, all that moves goes by queue 0. */
+static bool oracle_is_detour(const struct oracle *o, const u32 *fids,
+			     unsigned int n, u16 to)
+{
+	bool group = false;
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		group |= o->filters[fids[i]].addr >= FAKE_GROUP;
+	return group && to && o->filters[fids[0]].queue;
+}
+
 static void oracle_move(struct oracle *o)
 {
 	u16 to = oracle_below(o, o->f->caps.pools + 1), from;
@@ -827,6 +680,7 @@ static void oracle_move(struct oracle *o)
 		 n, fids[0], from, to);
 	oracle_move_reasons(o, &e, fids, n, to);
 	oracle_let_go(o, true);
+	o->detour = oracle_is_detour(o, fids, n, to);
 	if (!e.n && from != to) {
 		oracle_put(o, fids, n, to);
 		oracle_settle(o, from, oracle_committed(o, from));
@@ -859,6 +713,8 @@ static void oracle_open(struct oracle *o)
 	oracle_judge(o, &e, fake_open(o->f), 9);
 	o->open = !e.n;
 	o->f->queues[id].start_err = 0;
+	for (id = 0; id < o->f->caps.pools && o->open; id++)
+		o->queues[id].parked = false;
 }
 
 /* Most of the time the uplink is up. */
@@ -868,6 +724,131 @@ static void oracle_toggle(struct oracle *o)
 		oracle_open(o);
 	else if (!oracle_below(o, 3))
 		oracle_close(o);
+}
+
+/* Its filters come back, all of them or none. */
+static void oracle_come_home(struct oracle *o, u16 id)
+{
+	bool before = oracle_vlans_on(o);
+	struct oracle_errnos e = {};
+	u32 fids[ORACLE_FILTERS], i;
+	unsigned int n = 0;
+
+	for (i = 1; i < o->top; i++)
+		if (o->filters[i].used && o->filters[i].home == id) {
+			o->filters[i].home = 0;
+			fids[n++] = i;
+		}
+	oracle_put(o, fids, n, id);
+	oracle_may_not_fit(o, &e, before);
+	if (e.n)
+		oracle_put(o, fids, n, 0);
+	oracle_settle(o, id, oracle_committed(o, id));
+}
+
+/* VMQ is on again: what the queue of the administrator was, it becomes. */
+static void oracle_restore(struct oracle *o, u16 id, bool fail)
+{
+	struct oracle_queue *q = &o->queues[id];
+
+	if (o->off || !q->restore || q->state != VMQ_QUEUE_UNDEFINED)
+		return;
+	q->state = VMQ_QUEUE_ALLOCATED;
+	if (q->restore == VMQ_QUEUE_RUNNING && !(o->open && fail))
+		oracle_committed_now(o, id);
+	q->restore = VMQ_QUEUE_UNDEFINED;
+	oracle_come_home(o, id);
+}
+
+static void oracle_turn_on(struct oracle *o)
+{
+	u16 bad = oracle_below(o, 3 * o->f->caps.pools), id;
+	struct oracle_errnos none = {};
+
+	snprintf(o->what, sizeof(o->what), "on, no memory for %u", bad);
+	if (bad < o->f->caps.pools)
+		o->f->queues[bad].alloc_err = -ENOMEM;
+	oracle_let_go(o, true);
+	o->off = false;
+	for (id = 1; id < o->f->caps.pools; id++)
+		oracle_restore(o, id, id == bad);
+	oracle_begin(o);
+	oracle_judge(o, &none, fake_enable(o->f, true), 12);
+	if (bad < o->f->caps.pools)
+		o->f->queues[bad].alloc_err = 0;
+}
+
+static void oracle_turn_off(struct oracle *o)
+{
+	struct oracle_errnos none = {};
+	u16 id;
+
+	snprintf(o->what, sizeof(o->what), "off");
+	oracle_let_go(o, true);
+	o->off = true;
+	for (id = 1; id < o->f->caps.pools; id++) {
+		if (!oracle_exists(o, id))
+			continue;
+		/* Ports ask for another one when VMQ is on. */
+		if (o->queues[id].owner == ADMIN)
+			o->queues[id].restore = oracle_committed(o, id) ?
+				VMQ_QUEUE_RUNNING : VMQ_QUEUE_ALLOCATED;
+		oracle_park(o, id, o->queues[id].owner == ADMIN ? id : 0);
+		oracle_freed(o, id);
+	}
+	oracle_begin(o);
+	oracle_judge(o, &none, fake_enable(o->f, false), 12);
+}
+
+static void oracle_enable(struct oracle *o)
+{
+	if (o->off)
+		oracle_turn_on(o);
+	else if (!oracle_below(o, 4))
+		oracle_turn_off(o);
+}
+
+static void oracle_resize_reasons(struct oracle *o, struct oracle_errnos *e,
+				  u16 id, u32 wanted, int err)
+{
+	struct oracle_queue *q = &o->queues[id];
+	bool change = oracle_running(o, id) &&
+		      (oracle_buffers(wanted) != oracle_buffers(q->wanted) ||
+		       q->parked);
+
+	oracle_may(e, !id, -EOPNOTSUPP);
+	if (!id || !change)
+		return;
+	/* A queue without a ring stays without one, whatever it was. */
+	oracle_may(e, err, q->parked ? -EIO : err);
+	q->parked |= !!err;
+}
+
+/* While its ring is another its frames come by queue 0. */
+static void oracle_resize(struct oracle *o)
+{
+	static const u32 numbers[] = { 0, 64, 100, 512, 1024, 5000 };
+	static const int errs[] = { -EIO, -ENOMEM };
+	u32 wanted = numbers[oracle_below(o, ARRAY_SIZE(numbers))];
+	u16 id = oracle_queue(o, BIT(VMQ_QUEUE_RUNNING));
+	int err = oracle_below(o, 4) ? 0 : errs[oracle_below(o, 2)];
+	struct oracle_queue *q = &o->queues[id];
+	struct oracle_errnos e = {};
+	bool parked = q->parked;
+
+	snprintf(o->what, sizeof(o->what), "%u buffers of %u, %d", wanted, id,
+		 err);
+	o->f->queues[id].resize_err = err;
+	oracle_let_go(o, true);
+	oracle_resize_reasons(o, &e, id, wanted, err);
+	q->parked = true;
+	oracle_let_go(o, false);
+	q->parked = e.n ? parked || (id && err == -EIO) : false;
+	if (!e.n)
+		q->wanted = wanted;
+	oracle_begin(o);
+	oracle_judge(o, &e, fake_buffers(o->f, id, wanted), 13);
+	o->f->queues[id].resize_err = 0;
 }
 
 /* Readers take frames of a queue, or give them back. */
@@ -882,6 +863,7 @@ static void oracle_readers(struct oracle *o)
 	WRITE_ONCE(o->f->queues[id].held, q->held);
 	if (q->state == VMQ_QUEUE_FREEING) {
 		q->state = VMQ_QUEUE_UNDEFINED;
+		oracle_restore(o, id, false);
 		fake_wait_freeing(o->f);
 	}
 	oracle_judge(o, &none, 0, 10);
@@ -918,11 +900,14 @@ static void (* const oracle_ops[])(struct oracle *o) = {
 	oracle_toggle,
 	oracle_readers,
 	oracle_vlan_mode,
+	oracle_enable,
+	oracle_resize,
 };
 
 const char * const oracle_kinds[ORACLE_KINDS] = {
 	"allocate", "allocate any", "commit", "free", "release", "add",
-	"delete", "move", "close", "open", "readers", "VLAN mode",
+	"delete", "move", "close", "open", "readers", "VLAN mode", "enabled",
+	"buffers",
 };
 
 /* Sequences */
@@ -945,14 +930,15 @@ static void oracle_add_streams(struct oracle *o, const u8 *addr)
 					     oracle_tags[i] : VMQ_VLAN_UNTAGGED);
 		ether_addr_copy(s->m.addr, addr);
 		s->priority = i == ARRAY_SIZE(oracle_tags);
+		/* All want all groups, by whatever way. */
+		s->members = GENMASK(o->f->caps.pools - 1, 1);
 	}
 }
 
 static void oracle_start(struct oracle *o)
 {
-	static const u8 groups[][ETH_ALEN] = {
-		{ 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
-		{ 0x01, 0x00, 0x5e, 0x00, 0x17, 0xfe },
+	static const u8 broadcast[ETH_ALEN] = {
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff
 	};
 	struct vmq_match m;
 	unsigned int i;
@@ -960,12 +946,12 @@ static void oracle_start(struct oracle *o)
 	o->top = 1;
 	o->queues[0].state = VMQ_QUEUE_RUNNING;
 	o->queues[0].owner = ADMIN;
-	for (i = 0; i < o->addrs; i++) {
-		fake_match(&m, i, 0);
+	/* And one group more, which nobody claims. */
+	for (i = 0; i <= o->addrs + ORACLE_GROUPS; i++) {
+		fake_match(&m, oracle_addr(o, i), 0);
 		oracle_add_streams(o, m.addr);
 	}
-	for (i = 0; i < ARRAY_SIZE(groups); i++)
-		oracle_add_streams(o, groups[i]);
+	oracle_add_streams(o, broadcast);
 	oracle_open(o);
 }
 

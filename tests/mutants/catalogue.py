@@ -314,7 +314,21 @@ MUTANTS = (
         CORE + "vmq_shift.c",
         "WRITE_ONCE(f->steered, vmq_route_steers(dev, new, f) &&",
         "WRITE_ONCE(f->steered, f->to ||",
-        ("vmq_group_test_steered",),
+        ("vmq_group_test_steered", "vmq_oracle_test_sequences"),
+    ),
+    Mutant(
+        "group-handed-over-at-once", "A group's old claimant misses nothing when the group goes to another VM queue.",
+        CORE + "vmq_shift.c",
+        "if (from & to || groups)",
+        "if (from & to)",
+        ("vmq_oracle_test_sequences",),
+    ),
+    Mutant(
+        "group-steered-early", "The switch serves the claimant of a group until its own ring has all frames.",
+        CORE + "vmq_shift.c",
+        "WRITE_ONCE(f->steered, vmq_route_steers(dev, new, f) &&\n\t\t\t\t   vmq_route_steers(dev, old, f));",
+        "WRITE_ONCE(f->steered, vmq_route_steers(dev, new, f));",
+        ("vmq_group_test_streams", "vmq_oracle_test_sequences"),
     ),
     Mutant(
         "resize-in-use", "A ring is replaced while no frame is routed to it.",

@@ -270,12 +270,13 @@ static void vmq_shift_claim(struct vmq_dev *dev, const struct vmq_route *new)
 /*
  * The usual case: VLAN filtering is off, so one write of a slot takes an
  * address from its old ring to its new one. Not when a ring would have to be
- * held and run dry at the same time.
+ * held and run dry at the same time, nor when a group gets another claimant.
  */
 static bool vmq_shift_try_direct(const struct vmq_shift *s)
 {
 	struct vmq_dev *dev = s->dev;
 	u64 from = 0, to = 0, old, new;
+	bool groups = false;
 	unsigned int i;
 
 	if (s->old->vlan_filtering || s->new->vlan_filtering || s->judges)
@@ -283,12 +284,15 @@ static bool vmq_shift_try_direct(const struct vmq_shift *s)
 	for (i = 0; i < dev->caps->mac_slots; i++) {
 		old = vmq_route_mac_queues(s->old, i);
 		new = vmq_route_mac_queues(s->new, i);
-		if (old != new) {
-			from |= old ?: BIT_ULL(0);
-			to |= new ?: BIT_ULL(0);
-		}
+		if (old == new)
+			continue;
+		from |= old ?: BIT_ULL(0);
+		to |= new ?: BIT_ULL(0);
+		/* In between the switch has to serve both claimants. */
+		groups |= old && new &&
+			  is_multicast_ether_addr(s->new->macs[i].addr);
 	}
-	if (from & to)
+	if (from & to || groups)
 		return false;
 
 	vmq_shift_hold(dev, to);
