@@ -277,6 +277,22 @@ def test_views_agree(host):
     check(own, (C, "9", 4))
 
 
+def test_ntuple_stays(host):
+    """-K ntuple off is refused, for filters always apply: the rules stay, and their frames come by their queue."""
+    h = host
+    assert h.ntuple(f"flow-type ether dst {C} vlan 7 m 0xf000 action 4") == ""
+    with h.unchanged():
+        r = h.g.run(f"ethtool -K {h.dev} ntuple off", check=False)
+        say(r.stderr.strip())
+        assert r.rc and "Could not change any device features" in r.stderr
+        assert "ntuple-filters: on [fixed]" in h.g.out(f"ethtool -k {h.dev}")
+        assert list(filters_in_ethtool(h).values()) == [(C, "7", 4)]
+    with h.taps((h.dev, 4)) as t:
+        h.send(C, range(20), vlan=7)
+        t.wait(20)
+    assert t.serials((h.dev, 4)) == list(range(20))
+
+
 @pytest.mark.parametrize("loaded", ["host", "bare_host"], ids=["switch", "bare"])
 def test_action_zero(request, loaded):
     """action 0 puts an address on the default queue: counted there, the host's, and no VM can have it."""
