@@ -30,6 +30,7 @@ import socket
 import struct
 import sys
 import time
+import zlib
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../vm"))
 import wire  # noqa: E402
@@ -150,18 +151,28 @@ class Taps:
         }
 
     @staticmethod
-    def describe(source, name, data, extra):
-        vlan = None
+    def tag(extra):
+        """The tag in the packet's metadata, or None."""
         for level, kind, aux in extra:
             if level == SOL_PACKET and kind == PACKET_AUXDATA:
                 status, _, _, _, _, tci, _ = struct.unpack("IIIHHHH", aux[:20])
                 if status & TP_STATUS_VLAN_VALID:
-                    vlan = tci & 0xFFF
+                    return tci
+        return None
+
+    @classmethod
+    def describe(cls, source, name, data, extra):
+        tci = cls.tag(extra)
+        vlan = None if tci is None else tci & 0xFFF
         f = wire.parse(data)
         return [source, name, f.dst, f.src, vlan, f.vlan is not None, f.serial, f.ok]
 
+    def contents(self):
+        """[tag in the metadata, size, CRC-32 of all bytes] of each frame."""
+        return [[self.tag(extra), len(data), zlib.crc32(data)] for _, _, data, extra in self.frames]
 
-def cmd_recv(taps, out, progress, queues=()):
+
+def cmd_recv(taps, out, progress, queues=(), contents=False):
     stopped = []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
@@ -169,8 +180,11 @@ def cmd_recv(taps, out, progress, queues=()):
     t.tell()
     print("ready", flush=True)
     t.run(stopped)
+    result = t.result()
+    if contents:
+        result["contents"] = t.contents()
     # dump() would take ten times as long.
-    text = json.dumps(t.result())
+    text = json.dumps(result)
     with open(out, "w") as f:
         f.write(text)
 

@@ -92,10 +92,13 @@ def delta(before, after):
 
 class Taps:
     """Packet taps in the guest, by guesttool.py recv; a context manager.
-    A tap is an interface, "NETNS/NAME", "*", or (interface, receive queue)."""
+    A tap is an interface, "NETNS/NAME", "*", or (interface, receive queue).
+    With contents=True .contents says of each of .frames what it was, whole:
+    (tag in the metadata or None, size, CRC-32 of the bytes)."""
 
-    def __init__(self, g, *taps):
+    def __init__(self, g, *taps, contents=False):
         self.g = g
+        self.with_contents, self.contents = contents, None
         self.names = [t for t in taps if isinstance(t, str)]
         self.queues = [list(t) for t in taps if not isinstance(t, str)]
         self.base = f"taps-{next(numbers)}"
@@ -109,6 +112,7 @@ class Taps:
             queues=self.queues,
             out=f"/run/out/{self.base}.json",
             progress=f"/run/out/{self.base}.count",
+            contents=self.with_contents,
         )
         wait_for("packet taps are open", lambda: "ready" in self.job.stdout or self.job.poll() is not None, 60, 0.02)
         assert self.job.poll() is None, f"the taps ended with {self.job.rc}: {self.job.stderr}"
@@ -137,6 +141,7 @@ class Taps:
         assert result["lost"] == 0, f"the packet taps lost {result['lost']} frames themselves"
         names = [f"{i}" if q is None else (i, q) for i, q in result["taps"]]
         self.frames = [Frame(names[f[0]], *f[1:]) for f in result["frames"]]
+        self.contents = [tuple(c) for c in result.get("contents", [])]
         bad = [f for f in self.frames if not f.ok]
         assert not bad, f"{len(bad)} frames were changed on their way, first: {bad[0]}"
 
@@ -374,8 +379,8 @@ class Host:
 
     # Traffic
 
-    def taps(self, *taps):
-        return Taps(self.g, *taps)
+    def taps(self, *taps, contents=False):
+        return Taps(self.g, *taps, contents=contents)
 
     def send(self, dst, serials, vlan=None, src=OUTSIDE, size=60):
         """Numbered frames from outside, 32 a millisecond at most."""

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Random frames while filters change: each arrives once, where the oracle says, and nowhere else."""
+"""Random frames while filters change: each arrives once and unchanged, where the oracle says, and nowhere else."""
 
 import collections
 import os
 import random
 import struct
+import zlib
 
 from tests.e2e.link.lib import BROADCAST, OUTSIDE, errno_name, say, tool, vm_mac
 from tests.e2e.link.test_scenarios import running_queue
@@ -20,6 +21,10 @@ VIDS = [5, 7, 4094]
 ETHERTYPES = [0x88B5, 0x0800, 0x0806, 0x86DD, 0x9000, 0x0100]
 # Frames of a burst: with all copies less than half a ring.
 BURST = 50
+# What makes a frame a numbered one; the rest of it is random.
+NUMBERED = len(eth(OUTSIDE, OUTSIDE, size=0))
+# Bytes of an Ethernet frame at least.
+SHORTEST = 60
 
 
 def random_frame(rnd, h, serial):
@@ -28,12 +33,23 @@ def random_frame(rnd, h, serial):
     tag = rnd.choice([None, None, 0, *VIDS, 9])
     size = rnd.choice([0, 60, 64, 200, 1000, 1514, TOO_LONG, 5000])
     frame = eth(dst, OUTSIDE, serial=serial, size=size, ethertype=rnd.choice(ETHERTYPES))
+    frame = frame[:NUMBERED] + rnd.randbytes(len(frame) - NUMBERED)
     if tag is not None:
         if rnd.random() < 0.2:
             # A second tag inside the first.
             frame = frame[:12] + struct.pack(">HH", 0x8100, 77) + frame[12:]
         frame = frame[:12] + struct.pack(">HH", 0x8100, rnd.randrange(8) << 13 | tag) + frame[12:]
     return dst, tag, size, frame
+
+
+def arrival(frame):
+    """What a receiver has of it: the outer tag in the metadata or None, size, CRC-32 of the rest."""
+    # The emulator pads as a sender's NIC does.
+    frame, tci = frame.ljust(SHORTEST, b"\0"), None
+    if frame[12:14] == b"\x81\0":
+        (tci,) = struct.unpack_from(">H", frame, 14)
+        frame = frame[:12] + frame[16:]
+    return tci, len(frame), zlib.crc32(frame)
 
 
 class Run:
@@ -44,6 +60,7 @@ class Run:
         self.oracle = Oracle(h.mac, PORTS)
         self.allowed = {}
         self.about = {}
+        self.arrivals = {}
         self.least = 0
         self.done = collections.Counter()
 
@@ -52,9 +69,10 @@ class Run:
         said = {}
         frames = []
         for _ in range(BURST):
-            serial = len(self.allowed) + len(said)
+            serial = len(self.arrivals)
             dst, tag, size, frame = random_frame(self.rnd, self.h, serial)
             said[serial] = (dst, tag, size)
+            self.arrivals[serial] = arrival(frame)
             frames.append(frame)
         self.h.wire.send_paced(frames)
         return said
@@ -141,6 +159,16 @@ class Run:
         self.taps.wait(self.least, timeout=20)
 
 
+def judge_contents(run, taps):
+    """Each frame that came is the one that was sent, with the tag in its metadata: [what is wrong, ...]."""
+    wrong = []
+    for f, content in zip(taps.frames, taps.contents, strict=True):
+        sent = run.arrivals.get(f.serial)
+        if content != sent:
+            wrong.append(f"frame {f.serial} at {f.tap}: tag, size and CRC {content}, should be {sent}")
+    return wrong
+
+
 def judge(run, taps):
     """Compares the receivers' logs with the oracle: [what is wrong, ...]."""
     came = collections.defaultdict(list)
@@ -163,13 +191,13 @@ def test_random_frames(host, count):
     assert [h.port_queue(name) for name in PORTS] == [queue for queue, _ in PORTS.values()]
     for queue in ADMIN:
         running_queue(h, queue)
-    with h.taps(*PORTS, *[(h.dev, n) for n in (0, *ADMIN)]) as t:
+    with h.taps(*PORTS, *[(h.dev, n) for n in (0, *ADMIN)], contents=True) as t:
         run = Run(h, random.Random(seed), t)
         run.claim_groups()
         while len(run.allowed) < frames:
             run.step()
     say(f"{len(run.allowed)} frames, {len(t.frames)} receipts; changes: " + ", ".join(
         f"{kind} {verdict} {n}" for (kind, verdict), n in sorted(run.done.items())))
-    wrong = judge(run, t)
+    wrong = judge(run, t) + judge_contents(run, t)
     assert not wrong, f"{len(wrong)} frames: " + "; ".join(wrong[:5])
     assert any(sum(1 for s in a if s) > 0 for a in run.allowed.values())
