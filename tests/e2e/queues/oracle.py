@@ -27,6 +27,13 @@ class Oracle:
         o.queue_of, o.filters, o.mode = dict(self.queue_of), dict(self.filters), self.mode
         return o
 
+    def without(self, *queues):
+        """The same while these queues' frames come by queue 0."""
+        o = self.copy()
+        o.queue_of = {owner: 0 if queue in queues else queue for owner, queue in o.queue_of.items()}
+        o.queue_of.update(dict.fromkeys(queues, 0))
+        return o
+
     def add(self, owner, mac, vlan):
         """owner: a port's name, or the number of a queue of the administrator's."""
         self.filters[mac, vlan] = owner
@@ -36,6 +43,14 @@ class Oracle:
 
     def queue(self, owner):
         return self.queue_of.get(owner, owner)
+
+    def place(self, owner):
+        return owner if isinstance(owner, str) else self.queue(owner)
+
+    def claimant(self, group):
+        """The port that claims it, in whatever VLAN, or None."""
+        owners = {owner for (mac, _), owner in self.filters.items() if mac == group}
+        return next((o for o in owners if isinstance(o, str)), None)
 
     def filtering(self):
         """Does the NIC compare VLANs?"""
@@ -70,7 +85,7 @@ class Oracle:
             return [set()]
         vlan = tag or UNTAGGED
         if int(dst[:2], 16) & 1:
-            claimant = self.filters.get((dst, vlan))
+            claimant = self.place(self.filters.get((dst, vlan)))
             return [places | ({claimant} if claimant and places else set()) for places in self.group(vlan)]
         if dst == self.host:
             return [{0}]

@@ -7,7 +7,7 @@ import random
 import struct
 import zlib
 
-from tests.e2e.link.lib import BROADCAST, OUTSIDE, errno_name, say, tool, vm_mac
+from tests.e2e.link.lib import BROADCAST, OUTSIDE, POOLS, errno_name, say, tool, vm_mac
 from tests.e2e.link.test_scenarios import running_queue
 from tests.e2e.queues.oracle import ANY, TOO_LONG, UNTAGGED, Oracle
 from tests.vm.wire import eth
@@ -17,7 +17,10 @@ ADMIN = (4, 5)
 MACS = [vm_mac(n) for n in range(1, 9)]
 UNKNOWN = ["52:54:00:00:77:01", "52:54:00:00:77:02"]
 GROUPS = [BROADCAST, "01:00:5e:00:00:17", "33:33:00:00:00:17"]
+# Who claims a group: a port, and a queue of the administrator's.
+CLAIMS = {GROUPS[1]: "vm1", GROUPS[2]: ADMIN[0]}
 VIDS = [5, 7, 4094]
+BUFFERS = ["256", "512", "1024", "auto"]
 ETHERTYPES = [0x88B5, 0x0800, 0x0806, 0x86DD, 0x9000, 0x0100]
 # Frames of a burst: with all copies less than half a ring.
 BURST = 50
@@ -62,6 +65,8 @@ class Run:
         self.about = {}
         self.arrivals = {}
         self.least = 0
+        # What the change that is under way lets happen.
+        self.meanwhile, self.doubled = [], ()
         self.done = collections.Counter()
 
     def burst(self):
@@ -77,17 +82,22 @@ class Run:
         self.h.wire.send_paced(frames)
         return said
 
-    def expect(self, said, *oracles):
-        """One of these oracles is right about each of the frames."""
+    def expect(self, said, *oracles, doubled=()):
+        """One of these oracles is right about each of the frames. Those of a doubled group may
+        come twice at the port that claims it."""
         for serial, frame in said.items():
-            alternatives = [places for o in oracles for places in o.places(*frame)]
+            alternatives = [sorted(places, key=str) for o in oracles for places in o.places(*frame)]
+            if frame[0] in doubled:
+                claimants = {o.claimant(frame[0]) for o in oracles} - {None}
+                alternatives += [[*places, c] for places in alternatives for c in claimants if c in places]
             self.allowed[serial] = alternatives
             self.about[serial] = frame
             self.least += min(len(places) for places in alternatives)
 
     def change(self):
         """One random change; the oracle's rules of it are those of the driver's yes or no."""
-        kind = self.rnd.choice(["filter"] * 6 + ["entry"] * 3 + ["mode"])
+        self.meanwhile, self.doubled = [], ()
+        kind = self.rnd.choice(["filter"] * 6 + ["entry"] * 3 + ["claim"] * 2 + ["mode", "enabled", "buffers"])
         accepted = getattr(self, f"change_{kind}")()
         self.done[kind, "accepted" if accepted else "refused"] += 1
 
@@ -99,7 +109,6 @@ class Run:
         return f"{mac} {vlan}" if vlan in (UNTAGGED, ANY) else f"{mac} vlan {vlan}"
 
     def change_filter(self):
-        # While the claim of a group changes its frames may come twice: it stays.
         mine = [(key, owner) for key, owner in self.oracle.filters.items()
                 if not isinstance(owner, str) and key[0] not in GROUPS]
         if mine and (len(mine) > 8 or self.rnd.random() < 0.4):
@@ -118,12 +127,42 @@ class Run:
             self.oracle.add(queue, mac, vlan)
         return not error
 
-    def claim_groups(self):
-        """One by a port, one by a queue of the administrator's."""
-        self.h.g.run(f"bridge fdb add {GROUPS[1]} dev vm1 self")
-        self.oracle.add("vm1", GROUPS[1], UNTAGGED)
-        self.h.must([self.h.rxq(ADMIN[0], "filter_add"), f"{GROUPS[2]} vlan 5"])
-        self.oracle.add(ADMIN[0], GROUPS[2], 5)
+    def claim(self, group, vlan):
+        """A claim of the group comes, or goes if it is there."""
+        owner, there = CLAIMS[group], (group, vlan) in self.oracle.filters
+        verb = "del" if there else "add"
+        if isinstance(owner, str):
+            vid = "" if vlan == UNTAGGED else f"vlan {vlan} "
+            self.h.g.run(f"bridge fdb {verb} {group} {vid}dev {owner} self")
+        else:
+            self.h.must([self.h.rxq(owner, f"filter_{verb}"), self.words(group, vlan)])
+        if there:
+            self.oracle.delete(group, vlan)
+        else:
+            self.oracle.add(owner, group, vlan)
+        return True
+
+    def change_claim(self):
+        group = self.rnd.choice(list(CLAIMS))
+        self.doubled = (group,)
+        return self.claim(group, self.rnd.choice([UNTAGGED, 5, 7]))
+
+    def change_enabled(self):
+        """Off and on again, with frames while it is off."""
+        off = self.oracle.without(*range(1, POOLS))
+        self.meanwhile, self.doubled = [off], tuple(CLAIMS)
+        self.h.must([f"{self.h.vmq}/enabled", "0"])
+        self.expect(self.burst(), off, self.oracle, doubled=self.doubled)
+        self.h.must([f"{self.h.vmq}/enabled", "1"])
+        return True
+
+    def change_buffers(self):
+        """The queue's frames come by queue 0 meanwhile."""
+        queue = self.rnd.choice([*ADMIN, *[queue for queue, _ in PORTS.values()]])
+        self.meanwhile, self.doubled = [self.oracle.without(queue)], tuple(CLAIMS)
+        error = self.write(self.h.rxq(queue, "buffers"), self.rnd.choice(BUFFERS))
+        assert error in ("", "EBUSY"), error
+        return not error
 
     def change_entry(self):
         """bridge fdb of a port, in a VLAN."""
@@ -152,7 +191,7 @@ class Run:
         before = self.oracle.copy()
         first = self.burst()
         self.change()
-        self.expect(first, before, self.oracle)
+        self.expect(first, before, *self.meanwhile, self.oracle, doubled=self.doubled)
         self.expect(self.burst(), self.oracle)
         effective = self.h.read(f"{self.h.vmq}/vlan_filtering_effective")
         assert (effective == "on") == self.oracle.filtering()
@@ -193,7 +232,8 @@ def test_random_frames(host, count):
         running_queue(h, queue)
     with h.taps(*PORTS, *[(h.dev, n) for n in (0, *ADMIN)], contents=True) as t:
         run = Run(h, random.Random(seed), t)
-        run.claim_groups()
+        run.claim(GROUPS[1], UNTAGGED)
+        run.claim(GROUPS[2], 5)
         while len(run.allowed) < frames:
             run.step()
     say(f"{len(run.allowed)} frames, {len(t.frames)} receipts; changes: " + ", ".join(
