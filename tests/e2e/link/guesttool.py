@@ -15,6 +15,7 @@ serve  hashes or generates TCP streams (see transfer)
 transfer  moves checked bytes over TCP, both ways, to each address
 churn  makes and deletes a port, waiting for frames between two changes
 watch  prints what is announced: poll(2) on files, uevents, RTM_NEWLINK of ports
+shows  reads files and runs commands over and over, until SIGTERM: all that they ever said
 
 Interfaces are "NAME", "NETNS/NAME" or, for recv, "*": all of the namespace.
 """
@@ -28,6 +29,7 @@ import select
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import time
 import zlib
@@ -541,6 +543,51 @@ def cmd_watch(paths):
             sock, kind, parse = sources[fd]
             for event in parse(sock.recv(65536)):
                 print(json.dumps([kind, *event]), flush=True)
+
+
+# What is shown, all the while
+
+
+def shown(path, fd):
+    """The text of a file; of a queue's filters without the hits."""
+    try:
+        text = os.pread(fd, 8192, 0).decode()
+    except OSError as e:
+        return f"cannot be read: {e.strerror}"
+    if path.endswith("/filters"):
+        text = "\n".join(line.rpartition(" ")[0] for line in text.splitlines())
+    return text.strip()
+
+
+def answer(command):
+    r = subprocess.run(command.split(), capture_output=True, text=True, check=False)
+    return r.stdout if r.returncode == 0 else f"status {r.returncode}: {r.stderr.strip()}"
+
+
+def cmd_shows(paths, commands, pause=0.02):
+    """Ends with {path or command: [each text that it said, the first one first]}, and how often they were asked."""
+    stopped = []
+    signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
+    files = [(path, os.open(path, os.O_RDONLY)) for path in paths]
+    said, rounds = {what: [] for what in [*paths, *commands]}, 0
+
+    def note(what, text):
+        if text not in said[what]:
+            said[what].append(text)
+
+    while not stopped:
+        for path, fd in files:
+            note(path, shown(path, fd))
+        for command in commands:
+            text = answer(command)
+            # The signal is for its whole group, and ends the command.
+            if not stopped:
+                note(command, text)
+        rounds += 1
+        if rounds == 1:
+            print("ready", flush=True)
+        time.sleep(pause)
+    print(json.dumps([said, rounds]))
 
 
 def main():

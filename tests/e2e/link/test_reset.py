@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What stops the NIC brings everything back: queues, filters, CPUs, ports. What there
-is, vmq-dump says: the same, byte for byte, before and afterwards."""
+is, vmq-dump says: the same, byte for byte, before and afterwards. Meanwhile whoever asks
+is told the same, too."""
 
 import contextlib
+import json
 import re
 import struct
 
@@ -134,9 +136,49 @@ class Pings:
         self.stack.close()
 
 
+class Shows:
+    """Each file and ethtool -n say of queues, filters and ports what they said at first, whenever
+    they are asked; a context manager."""
+
+    # Counters, what is about the past, and what can only be written.
+    LEFT_OUT = re.compile(
+        r"_(packets|bytes|dropped(_\w+)?)$"
+        r"|/(rx_checked|rx_mismatch|lookups|reflected|last_error|filter_add|filter_del)$"
+    )
+
+    def __init__(self, h):
+        self.h = h
+
+    def __enter__(self):
+        h = self.h
+        found = h.files(f"{h.vmq}/*", f"{h.rxq('*')}/*", "/sys/class/net/vm*/vmq/*")
+        paths = [path for path in found if not self.LEFT_OUT.search(path)]
+        self.job = spawn_tool(h.g, "shows", paths=paths, commands=[f"ethtool -n {h.dev}"])
+        wait_for("all is read once", lambda: "ready" in self.job.stdout or self.job.poll() is not None, 60, 0.05)
+        return self
+
+    @staticmethod
+    def allowed(what, text):
+        """cpu_effective tells of an interrupt that there is; a NIC in its reset is no device for ethtool."""
+        return (what.endswith("/cpu_effective") and text == "none") or "No such device" in text
+
+    def __exit__(self, kind, *_):
+        rc = self.job.stop(timeout=60)
+        if kind:
+            return
+        assert rc == 0, f"shows: status {rc}: {self.job.stderr}"
+        said, rounds = json.loads(self.job.stdout.splitlines()[-1])
+        others = {(what, text): texts[0] for what, texts in said.items() for text in texts[1:]}
+        say(f"{len(said)} shows asked {rounds} times; else than before said {len(others)}")
+        wrong = [f"{what}: {first!r}, then {text!r}" for (what, text), first in others.items()
+                 if not self.allowed(what, text)]
+        assert not wrong, "; ".join(wrong[:5])
+
+
 def under_traffic(h, vms, change, same=True):
     """Runs change() while frames come in, VM 1 sends and pings; then waits until the stream
-    and the pings flow again by themselves, and everything is as before (same: vmq-dump, too)."""
+    and the pings flow again by themselves, and everything is as before (same: vmq-dump, too,
+    and whoever asks meanwhile is told the same)."""
     sender = spawn_tool(
         h.g, "send", interface="vm1", burst=4, gap=0.01,
         frames=[{"dst": OUTSIDE, "src": A, "serial": 0, "count": 100000}],
@@ -145,8 +187,9 @@ def under_traffic(h, vms, change, same=True):
         with Pings(h) as pings, h.taps("vm2") as t, Stream(h, t, B, rate=500, patience=0.5) as s:
             s.wait_sent(100)
             pings.await_replies(2)
-            change()
-            topology.wait_carrier(h.g, h.dev)
+            with Shows(h) if same else contextlib.nullcontext():
+                change()
+                topology.wait_carrier(h.g, h.dev)
             came = t.count()
             wait_for("traffic resumes", lambda: t.count() >= came + 100, 60, 0.02)
             pings.await_replies(3)
@@ -359,6 +402,7 @@ def test_transmit_timeout(boot):
             stack.enter_context(Stream(h, t, B, rate=200, patience=0.5))
             pings = stack.enter_context(Pings(h))
             pings.await_replies(2)
+            stack.enter_context(Shows(h))
             # Every pool: which one is queue n's is the backend's affair.
             old, new = tool(g, "mmio", bdf=bdf, offset=VFTE, clear=0xFF)
             say(f"transmit enable of the pools was {old:#x}, is {new:#x}")
