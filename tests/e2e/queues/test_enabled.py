@@ -5,10 +5,22 @@ import json
 
 import pytest
 
-from tests.e2e.link.lib import VM_QUEUES, Stream, differences, say, spawn_tool, vm_mac, wait_for
+from tests.e2e.link.lib import (
+    OUTSIDE,
+    VM_QUEUES,
+    Stream,
+    delta,
+    describe_stream,
+    differences,
+    say,
+    spawn_tool,
+    vm_mac,
+    wait_for,
+)
 from tests.e2e.link.test_churn import check_stream
 from tests.e2e.link.test_scenarios import queue_counts, running_queue
 from tests.e2e.queues.test_vlan_filtering import RATE
+from tests.vm.wire import parse
 
 A, B, C = vm_mac(1), vm_mac(2), vm_mac(3)
 CURRENT = ("queues_max", "queues_free", "mac_filters_max", "mac_filters_free", "vlan_filters_max", "vlan_filters_free")
@@ -93,6 +105,29 @@ def test_under_traffic(used, count):
                 s.wait_sent(20)
         check_stream(s, t.serials(name))
     assert not differences(before, h.dump())
+
+
+def test_transmit_while_off_and_on(used, count):
+    """What a VM sends while its queue goes and comes back goes out complete and in order, by both rings."""
+    h, rounds = used, count(200)
+    total = max(4000, rounds * 400)
+    before = h.counters()
+    h.wire.clear()
+    with h.wire.capture(lambda f: parse(f).serial is not None) as out:
+        frames = [{"dst": OUTSIDE, "src": A, "serial": 0, "count": total}]
+        sender = spawn_tool(h.g, "send", interface="vm1", frames=frames, burst=16, gap=0.002)
+        changes = 0
+        while sender.poll() is None:
+            h.must([f"{h.vmq}/enabled", "0"], [f"{h.vmq}/enabled", "1"])
+            changes += 2
+        assert sender.rc == 0, sender.stderr
+        h.wire.wait_captured(out, total)
+    moved = delta(before, h.counters())
+    by_ring = {n: moved.get(f"tx_queue_{n}_packets", 0) for n in (0, h.port_queue("vm1"))}
+    say(f"{len(out)} of {total} frames on the wire, {changes} changes meanwhile; by queue {by_ring}")
+    wrong = describe_stream(list(range(total)), [parse(f).serial for f in out])
+    assert wrong is None, wrong
+    assert changes >= 4 and all(by_ring.values()) and sum(by_ring.values()) == total
 
 
 def test_ports_while_off(used):
