@@ -418,6 +418,20 @@ MUTANTS = (
         make="fresh_probe",
     ),
     Mutant(
+        "uevent-without-state", "udev is told a queue's state.",
+        CORE + "vmq_queue.c",
+        "char *env[4] = { id, state, name };",
+        "char *env[4] = { id, name };",
+        make="test_rename",
+    ),
+    Mutant(
+        "ring-stops-under-port", "A port sends by queue 0 before its own ring stops.",
+        VSWITCH + "vsw_queue.c",
+        "\tvsw_queue_tx_move(port, 0);\n\tvmq_queue_release(port->uplink->vmq, id);\n",
+        "\tvmq_queue_release(port->uplink->vmq, id);\n\tvsw_queue_tx_move(port, 0);\n",
+        make="test_transmit_while_off_and_on",
+    ),
+    Mutant(
         "own-source-accepted", "A frame that a port sent and the wire brings back is dropped.",
         VSWITCH + "vsw_forward.c",
         "if (likely(!vsw_forward_lookup(up, &source)))",
