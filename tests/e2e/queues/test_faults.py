@@ -10,12 +10,13 @@ from tests.e2e.link.test_scenarios import running_queue
 from tests.vm import topology
 
 A, B, C, D = (vm_mac(n) for n in range(1, 5))
+GROUP = "01:00:5e:00:00:17"
 # The kernel's own allocations differ from one attempt to the next, so that a sweep may
 # miss the driver's, which are two at times: how often to try.
 SWEEPS = 4
 # The kernel has to copy what is written, to keep track of an ioctl, or to carry a
 # message: it refuses before the driver has been asked. By kind of request.
-KERNEL_ALONE = {"write": 1, "rule": 1, "unrule": 1, "fdb": 3}
+KERNEL_ALONE = {"write": 1, "rule": 1, "unrule": 1, "fdb": 4}
 
 
 def there_and_back(name, back_name, do, undo, ready=(), certain=False):
@@ -41,6 +42,8 @@ def operations(h):
     yield from filters("any", 2, f"{C} any")
     # Which the NIC can only do by comparing VLANs from then on.
     yield from filters("vlan, VLAN filtering comes on", 4, f"{B} vlan 20")
+    # A ring more takes its frames.
+    yield from filters("group", 2, GROUP)
     yield from there_and_back("ethtool -N, a whole queue", "ethtool -N delete",
                               ["rule", D, 0, 5, 100], ["unrule", 100], [free])
     yield from there_and_back("allocate", "free an allocated queue", allocate, free, certain=True)
@@ -52,6 +55,12 @@ def operations(h):
            "after": [write(5, "filter_del", D), free]}
     yield {"name": "free a committed queue", "do": free, "before": [allocate, commit],
            "undo": [allocate, commit], "certain": True}
+    # Both ways another ring is made, and may find no memory: the old one stays.
+    for wanted, back in (("128", "auto"), ("auto", "128")):
+        yield {"name": f"buffers {wanted}", "before": [write(2, "buffers", back)], "do": write(2, "buffers", wanted),
+               "undo": [write(2, "buffers", back)], "after": [write(2, "buffers", "auto")]}
+    yield from there_and_back("count_hits 1", "count_hits 0", ["write", f"{h.vmq}/count_hits", "1"],
+                              ["write", f"{h.vmq}/count_hits", "0"], certain=True)
     yield from there_and_back("vlan_filtering on", "vlan_filtering auto",
                               ["write", mode, "on"], ["write", mode, "auto"], certain=True)
     yield {"name": "enabled 0", "do": ["write", enabled, "0"], "undo": [["write", enabled, "1"]],
@@ -61,6 +70,8 @@ def operations(h):
            "undo": [*[["perhaps", write(n, "state", "commit")] for n in (2, 4)], ["write", enabled, "0"]],
            "partly": True}
     yield from there_and_back("bridge fdb add", "bridge fdb del", ["fdb", "add", "vm1", D], ["fdb", "del", "vm1", D])
+    yield from there_and_back("bridge fdb add, a group", "bridge fdb del, a group",
+                              ["fdb", "add", "vm1", GROUP], ["fdb", "del", "vm1", GROUP])
     yield {"name": "vm_name", "do": write(2, "vm_name", "db"), "undo": [write(2, "vm_name", "queue-2")],
            "after": [write(2, "vm_name", "queue-2")], "certain": True}
 
@@ -79,7 +90,7 @@ def check_operation(h, name, certain=False, **o):
 
 @pytest.mark.kernel("debug")
 def test_operations(faulty):
-    """Filters, rules, queues, VLAN filtering, VMQ off and on, fdb, names: each allocation fails in turn."""
+    """Filters, groups, rules, queues, buffers, VLAN filtering, VMQ off and on, fdb, names: each allocation fails in turn."""
     g = faulty
     h = Host(g)
     # Fewer buffers to fill, which are all alike.
