@@ -39,7 +39,7 @@ install: ## install the modules into updates/ of the kernel's modules, run depmo
 bench: ## what filters cost a frame, in guest instructions, against the limits
 	$(need_root)@scripts/run bench
 
-unsetup: ## remove the package source that demo and test added on Debian 12
+unsetup: ## take back what demo and test changed in the configuration of this machine
 	$(need_root)@scripts/unsetup
 
 clean: ## remove what "make" built here

@@ -72,6 +72,25 @@ kunit_runs() {
 	grep -qiF -e "${T-}" <<<"$names"
 }
 
+# What scripts/setup makes outside the cache, and scripts/unsetup takes back.
+# shellcheck disable=SC2034 # they use it
+backports=/etc/apt/sources.list.d/vmq-backports.sources
+policy=/usr/sbin/policy-rc.d
+policy_mark="VMQ for Linux: start nothing while packages are installed"
+setup_lock=/run/vmq-setup.lock
+
+# A setup that was killed cannot remove its policy-rc.d, and with that no package
+# on this machine starts its service any more. One that is at work has the lock.
+remove_stale_policy() {
+	grep -qs "$policy_mark" "$policy" || return 0
+	(
+		flock -n 8 || exit 0
+		grep -qs "$policy_mark" "$policy" || exit 0
+		rm "$policy"
+		say "removed $policy, which a setup that was killed left behind"
+	) 8>"$setup_lock"
+}
+
 # Take the lock of a piece of the cache for the rest of this process.
 # lock NAME: fd 9 stays open; the kernel drops it when the process ends.
 lock() {

@@ -6,6 +6,7 @@ scratch directory, with stand-ins first in PATH for the programs that tell what
 the machine is. No guest, no network, nothing of the real configuration.
 """
 
+import fcntl
 import hashlib
 import os
 import pty
@@ -28,12 +29,10 @@ GET_KERNEL = f"apt-get install linux-image-{RELEASE} linux-headers-{RELEASE}"
 
 # What in which script is led into the scratch directory. Each has to be there.
 PATHS = {
-    "common.sh": ["/etc/apt/"],
+    "common.sh": ["/etc/apt/", "/usr/sbin/policy-rc.d", "/run/vmq-setup.lock"],
     "kernel": ["/etc/os-release", "/usr/bin/apt-cache"],
     "modules": ["/etc/os-release", "/lib/modules/", "/sys/firmware", "/sys/kernel/security", "/sys/module/"],
-    "setup": ["/etc/apt/", "/etc/os-release", "/usr/bin/apt-get", "/usr/sbin/policy-rc.d", "/run/vmq-setup.lock",
-              "/proc/meminfo"],
-    "unsetup": ["/etc/apt/"],
+    "setup": ["/etc/apt/", "/etc/os-release", "/usr/bin/apt-get", "/proc/meminfo"],
 }
 
 # The stand-ins. $M is the scratch directory.
@@ -64,6 +63,7 @@ PROGRAMS = {
             . "$M/update" ;;
         *" install "*)
             [ ! -x "$M/usr/sbin/policy-rc.d" ] || echo policy-rc.d >>"$M/apt.log"
+            [ ! -e "$M/install" ] || . "$M/install"
             for word; do
                 case $word in
                 Dir::Etc::preferences=*) cp "${word#*=}" "$M/preferences" ;;
@@ -408,6 +408,33 @@ def test_services(machine):
     machine.write(policy, "#!/bin/sh\nexit 0\n", 0o755)
     machine.prepare()
     assert policy.read_text() == "#!/bin/sh\nexit 0\n"
+
+
+def kill_setup(machine):
+    """What it leaves behind when it is killed while apt-get works."""
+    policy = machine.root / "usr/sbin/policy-rc.d"
+    machine.write("policy", "n=bookworm-backports\n")
+    machine.write("installed", "")
+    machine.write("install", "kill -9 $PPID\n")
+    # Without a pipe, which what it started keeps open for a second.
+    status = subprocess.call([machine.checkout / "scripts/setup", "demo"], env=machine.environment(),
+                             stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert status == -9 and policy.exists()
+    machine.write("installed", "all\n")
+    return policy
+
+
+def test_setup_killed(machine):
+    """What a killed setup left goes with the next one or unsetup, not while one is at work."""
+    for clean_up in (machine.prepare, lambda: machine.script("unsetup").stderr):
+        policy = kill_setup(machine)
+        with open(machine.root / "run/vmq-setup.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            assert "removed" not in clean_up() and policy.exists()
+        assert f"removed {policy}" in clean_up() and not policy.exists()
+    # One of the machine's own stays.
+    machine.write(policy, "#!/bin/sh\nexit 0\n", 0o755)
+    assert machine.prepare() == "" and "policy-rc.d" not in machine.script("unsetup").stderr and policy.exists()
 
 
 @pytest.mark.parametrize("text, update, said", [
