@@ -206,7 +206,7 @@ def machine():
         shutil.rmtree(root)
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "vm", "load", "unload", "install", "unsetup"])
+@pytest.mark.parametrize("target", ["demo", "test", "mutants", "bench", "vm", "load", "unload", "install", "unsetup"])
 def test_plain_user(machine, target):
     """A user without rights is told so in one line, before anything is done."""
     before = machine.files()
