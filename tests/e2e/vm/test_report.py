@@ -136,6 +136,33 @@ def test_skips(scratch):
     assert rc == 1 and lines[-1] == "0 passed, 1 failed, 1 skipped"
 
 
+FAULTY = """
+import pytest
+
+@pytest.fixture
+def faulty(kernel):
+    assert kernel == "debug"
+
+@pytest.mark.kernel("debug")
+def test_out_of_memory(faulty):
+    pass
+
+def test_good():
+    pass
+"""
+OTHER = "def test_other():\n    pass\n"
+
+
+def test_stock_kernel_alone(scratch):
+    """KERNEL=stock leaves out what needs fault injection, and says how many."""
+    for passed, options in ((1, {"SUITE": "link"}), (2, {"other": OTHER, **LANES})):
+        rc, lines = scratch(FAULTY, KERNEL="stock", **options)
+        assert rc == 0 and lines[-1] == f"{passed} passed, 0 failed, 0 skipped", lines
+        assert any(line.startswith("1 left out: they need fault injection") for line in lines[-5:]), lines
+    rc, lines = scratch(FAULTY, SUITE="link")
+    assert lines[-1] == "2 passed, 0 failed, 0 skipped" and not any("left out" in line for line in lines)
+
+
 def test_counts(scratch):
     """count() is a twentieth or the part asked for but at least 5, and everything with FULL=1."""
     text = "def test_n(count):\n    print('got', count(10000), count(10000, 100), count(50))\n"
