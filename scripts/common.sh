@@ -94,14 +94,19 @@ remove_stale_policy() {
 # Take the lock of a piece of the cache for the rest of this process.
 # lock NAME: fd 9 stays open; the kernel drops it when the process ends.
 lock() {
-	local seconds=0
-
 	need_cache
 	mkdir -p "$cache/locks"
 	exec 9>"$cache/locks/$1"
-	until flock -w 25 9; do
-		seconds=$((seconds + 25))
-		say "another run is making $1, waiting ($seconds s)"
+	wait_for_lock 9 "another run is making $1"
+}
+
+# wait_for_lock FD WHY: whoever has it, a line now and then says why we wait.
+wait_for_lock() {
+	local seconds=0
+
+	until flock -w "$heard_every" "$1"; do
+		seconds=$((seconds + heard_every))
+		say "$2, waiting ($seconds s)"
 	done
 }
 
@@ -117,28 +122,50 @@ give_back() {
 	done
 }
 
-# A line every 25 s while a quiet command works, with the last line of its log.
+# Nobody who watches is left alone for longer than 30 s.
+heard_every=25
+
+# A line now and then while a quiet command works, with the last line of its log.
 # with_ticker WHAT LOG COMMAND...
 with_ticker() {
-	local what=$1 log=$2 ticker rc=0
+	local what=$1 log=$2 rc=0
 
 	shift 2
-	tick "$what" "$log" &
-	ticker=$!
-	"$@" >"$log" 2>&1 || rc=$?
-	kill "$ticker" 2>/dev/null || :
-	wait "$ticker" 2>/dev/null || :
+	start_ticker "$what" "$log"
+	"$@" >"$log" 2>&1 7>&- || rc=$?
+	stop_ticker
 	return "$rc"
 }
 
-# In the background, and gone within a second when the script is.
-tick() {
-	local seconds=0
+# The same, and the end of the log if the command fails.
+quietly() {
+	with_ticker "$@" && return 0
+	tail -n 25 "$2" >&2
+	return 1
+}
 
-	trap 'exit 0' TERM
-	while sleep 1 && kill -0 $$ 2>/dev/null; do
+# Told by the end of a pipe and not by a signal, which a shell that has just been
+# started takes for its parent's own, with the trap for its end.
+start_ticker() {
+	exec 7> >(tick "$1" "$2" >&2)
+	ticker=$!
+}
+
+stop_ticker() {
+	exec 7>&-
+	wait "$ticker" 2>/dev/null || :
+}
+
+# In the background, and gone when the script is.
+tick() {
+	local seconds=0 rc
+
+	while :; do
+		rc=0
+		read -r -t 1 || rc=$?
+		[ "$rc" -gt 128 ] || break
 		seconds=$((seconds + 1))
-		[ $((seconds % 25)) = 0 ] || continue
+		[ $((seconds % heard_every)) = 0 ] || continue
 		say "still $1 ($seconds s): $(tail -n 1 "$2" | cut -c1-100)"
 	done
 }

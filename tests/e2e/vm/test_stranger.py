@@ -61,6 +61,7 @@ PROGRAMS = {
         *" indextargets "*) shift; parse "$@" ;;
         *" update "*) parse >/dev/null || exit 100
             . "$M/update" ;;
+        *" download "*) . "$M/download" ;;
         *" install "*)
             [ ! -x "$M/usr/sbin/policy-rc.d" ] || echo policy-rc.d >>"$M/apt.log"
             [ ! -e "$M/install" ] || . "$M/install"
@@ -464,6 +465,42 @@ def test_lists_locked(machine):
     assert "another program is using apt, waiting for it up to 5 minutes" in machine.prepare()
     install, = installations(machine)
     assert " DPkg::Lock::Timeout=300 " in install
+
+
+def be_impatient(machine):
+    """In the copy a quiet step is heard of each second."""
+    common = machine.checkout / "scripts/common.sh"
+    text = common.read_text()
+    assert "\nheard_every=25\n" in text
+    common.write_text(text.replace("\nheard_every=25\n", "\nheard_every=1\n"))
+
+
+def test_slow_setup(machine):
+    """Waiting for another run, the package lists and the installation are heard of."""
+    be_impatient(machine)
+    machine.write("policy", "n=bookworm-backports\n")
+    machine.write("installed", "bc\n")
+    machine.write("update", NETWORK + "sleep 4\n")
+    machine.write("install", "echo unpacking gcc; sleep 3\n")
+    lock = subprocess.Popen(["flock", machine.root / "run/vmq-setup.lock", "sleep", "4"])
+    said = machine.prepare()
+    lock.wait(60)
+    assert "another run is installing packages, waiting (1 s)" in said
+    assert re.search(r"still reading the package lists \(\d s\): Hit:1", said), said
+    assert re.search(r"still installing packages \(\d s\): unpacking gcc", said), said
+
+
+def test_slow_build(machine):
+    """So are downloads and the build of modules; what fails shows the end of its log."""
+    be_impatient(machine)
+    machine.write(machine.stock / "build/Makefile", "modules:\n\techo compiling; sleep 3; touch $(M)/drivers/vmq.ko\n")
+    done = machine.script("build-modules", "stock")
+    assert done.returncode == 0 and "still building the modules (1 s): " in done.stderr, done
+    shutil.rmtree(machine.stock)
+    machine.write("download", "echo E: no such file >&2; sleep 3; exit 100\n")
+    done = machine.script("kernel", "stock")
+    assert done.returncode == 2 and "still downloading linux-image" in done.stderr, done
+    assert "\nE: no such file\n" in done.stderr and "cannot download linux-image" in done.stderr
 
 
 SIGNED = {
