@@ -346,7 +346,7 @@ class Guest:
                 os.rmdir(os.path.dirname(self.logs))
 
     def _qemu(self, directory):
-        accel = os.environ.get("ACCEL", "tcg")
+        accel = os.environ.get("ACCEL") or "tcg"
         # KASAN and kmemleak on an emulated CPU that shares the host's: what takes a
         # second elsewhere may take half a minute. A real lockup lasts longer.
         slow = " watchdog_thresh=30" if self.kind == "debug" else ""

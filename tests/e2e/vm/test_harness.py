@@ -249,6 +249,18 @@ def test_stop_leaves_nothing(kernel):
         g.run("true")
 
 
+@pytest.mark.parametrize("accel, wanted", [(None, "tcg,thread=multi,tb-size=512"), ("", "tcg,thread=multi,tb-size=512"), ("kvm", "kvm")])
+def test_accelerator(monkeypatch, kernel, accel, wanted):
+    """QEMU emulates every CPU, on a machine with KVM, too, unless ACCEL says otherwise."""
+    monkeypatch.delenv("ACCEL", raising=False)
+    if accel is not None:
+        monkeypatch.setenv("ACCEL", accel)
+    g = vm.Guest(kernel=kernel, name="accelerator")
+    g.private = g.shared = g.console_log = "/nowhere"
+    command = g._qemu("/nowhere")
+    assert command.count("-accel") == 1 and command[command.index("-accel") + 1] == wanted
+
+
 def test_qemu_refuses(kernel):
     """If QEMU does not start, the error has what it said, at once."""
     g = vm.Guest(kernel=kernel, name="refused", nics=[{"wire": "hub:0", "opts": "nosuchoption=1"}])

@@ -173,7 +173,7 @@ class Machine:
         done = self.make(*words, **options)
         assert done.returncode == 2, done.text
         for line in done.stderr.splitlines():
-            assert re.match(r"make: \*\*\*|(setup|modules|kernel): |  |Makefile:\d+: |no answer from|Err:1|W: Failed", line), done.stderr
+            assert re.match(r"make: \*\*\*|(setup|modules|kernel|run): |  |Makefile:\d+: |no answer from|Err:1|W: Failed", line), done.stderr
         assert not done.stdout, done.stdout
         # One text, whatever lines it is printed in.
         done.said = " ".join(re.sub(r"^\w+: ", "", line).strip() for line in done.stderr.splitlines())
@@ -225,6 +225,14 @@ def test_architecture(machine, target):
     machine.write("architecture", "i386\n")
     assert "this needs Debian for amd64, and this one is for i386" in machine.refused(target).said
     assert not machine.apt_calls()
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "mutants", "bench", "vm"])
+def test_accelerator(machine, target):
+    """ACCEL is tcg or kvm, and anything else is refused before anything is done."""
+    before = machine.files()
+    assert "ACCEL is tcg or kvm, not xen" in machine.refused(target, "ACCEL=xen").said
+    assert machine.files() == before
 
 
 @pytest.mark.parametrize("release", ["6.1.0-44-amd64", "6.18.4-amd64", "6.120.0"])
