@@ -32,7 +32,7 @@ PATHS = {
     "common.sh": ["/etc/apt/", "/usr/sbin/policy-rc.d", "/run/vmq-setup.lock"],
     "kernel": ["/etc/os-release", "/usr/bin/apt-cache"],
     "modules": ["/etc/os-release", "/lib/modules/", "/sys/firmware", "/sys/kernel/security", "/sys/module/"],
-    "setup": ["/etc/apt/", "/etc/os-release", "/usr/bin/apt-get", "/proc/meminfo"],
+    "setup": ["/etc/apt/", "/etc/os-release", "/usr/bin/apt-get", "/usr/bin/dpkg-query", "/proc/meminfo"],
 }
 
 # The stand-ins. $M is the scratch directory.
@@ -291,14 +291,22 @@ def test_cached_needs_nothing(machine):
 
 
 def test_no_apt(machine):
-    """A machine without apt gets the list of what it has to install."""
+    """A machine without apt gets the list of what is missing, or of all where nobody knows."""
     (machine.bin / "apt-get").unlink()
-    machine.write("installed", "")
+    machine.write("installed", "gcc\n")
     done = machine.refused("demo")
     lines = done.stderr.splitlines()
-    assert "there is no apt here. Install these yourself" in done.said
-    for package in ("gcc", "pahole", "busybox-static", "qemu-system-x86 (8.0 or later)"):
+    assert "there is no apt here install these yourself (names" in done.said and "  gcc" not in lines
+    for package in ("pahole", "busybox-static", "qemu-system-x86 (8.0 or later)"):
         assert f"  {package}" in lines, done.stderr
+    assert "linux-image" not in done.said, "the kernel is in the cache"
+    # Nor dpkg; this machine's own must not be found.
+    (machine.bin / "dpkg-query").unlink()
+    machine.write("first/dpkg-query", "#!/bin/sh\nexit 127\n", 0o755)
+    shutil.rmtree(machine.stock)
+    done = machine.refused("demo", PATH=f"{machine.root}/first:{machine.environment()['PATH']}")
+    assert "install all of these yourself, as far as they are missing (names" in done.said
+    assert "  gcc" in done.stderr.splitlines() and "Debian's linux-image-6.12 packages are needed" in done.said
 
 
 def test_room(machine):
