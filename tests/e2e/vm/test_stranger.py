@@ -56,6 +56,7 @@ PROGRAMS = {
         esac""".replace("RELEASE", RELEASE).replace("VERSION", VERSION),
     "apt-get": """
         echo "$*" >>"$M/apt.log"
+        echo "${http_proxy-} ${https_proxy-}" >>"$M/proxies"
         parse() { /usr/bin/apt-get indextargets -o Dir::Etc="$M/etc/apt" -o Dir::State="$M/state" "$@" ; }
         case " $* " in
         *" indextargets "*) shift; parse "$@" ;;
@@ -452,6 +453,16 @@ def test_setup_killed(machine):
     # One of the machine's own stays.
     machine.write(policy, "#!/bin/sh\nexit 0\n", 0o755)
     assert machine.prepare() == "" and "policy-rc.d" not in machine.script("unsetup").stderr and policy.exists()
+
+
+def test_proxy(machine):
+    """Every apt-get gets the proxies that setup was given."""
+    machine.write("policy", "n=bookworm-backports\n")
+    machine.write("installed", "bc\n")
+    done = machine.script("setup", "demo", http_proxy="http://proxy.example:1", https_proxy="http://proxy.example:2")
+    assert done.returncode == 0 and len(installations(machine)) == 1, done.stderr
+    seen = set((machine.root / "proxies").read_text().splitlines())
+    assert seen == {"http://proxy.example:1 http://proxy.example:2"}
 
 
 @pytest.mark.parametrize("text, update, said", [
