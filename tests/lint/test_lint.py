@@ -20,13 +20,16 @@ def lint(*args):
                           check=False)
 
 
+def has_debug_kernel():
+    return subprocess.run([TOP / "scripts/kernel", "cached", "debug"],
+                          check=False).returncode == 0
+
+
 def check_names():
     result = lint("--list")
     assert result.returncode == 0, result.stderr
     names = [line.split()[0] for line in result.stdout.splitlines()]
-    debug = subprocess.run([TOP / "scripts/kernel", "cached", "debug"],
-                           check=False)
-    if debug.returncode:
+    if not has_debug_kernel():
         # SUITE=lint alone does not wait 20 minutes for a kernel.
         print("no debug kernel in the cache: tests/kunit is not compiled here")
         names.remove("build-debug")
@@ -194,6 +197,10 @@ BUILD_DEFECTS = {
     "endian": ("\nu16 vmq_defect(__le16 a);\n"
                "u16 vmq_defect(__le16 a)\n{\n\treturn a;\n}\n",
                "incorrect type in return"),
+    # What W=1 alone reports: the compiler is told not to without it.
+    "extra": ("\nstatic const int vmq_defect = 1;\n",
+              "defined but not used [-Wunused-const-variable"),
+    # What every build reports.
     "prototype": ("\nint vmq_defect(void)\n{\n\treturn 0;\n}\n",
                   "no previous prototype"),
     "modpost": ("\nint vmq_nowhere(void);\nint vmq_defect(void);\n"
@@ -215,3 +222,21 @@ def test_planted_build_defect_is_found(tmp_path, defect):
     assert any(word in line and (line.startswith("drivers/defect.c:") or
                                  "modpost" in line)
                for line in result.stdout.splitlines()), result.stdout
+
+
+def test_planted_unit_test_defect_is_found(tmp_path):
+    """A defect in tests/kunit, which the debug kernel alone builds, is reported by its build."""
+    if not has_debug_kernel():
+        print("no debug kernel in the cache: tests/kunit is not compiled here")
+        return
+    text, word = BUILD_DEFECTS["extra"]
+    with planted(tmp_path, "Kbuild",
+                 "obj-$(if $(CONFIG_KUNIT),m) += tests/kunit/\n"), \
+         planted(tmp_path, "tests/kunit/Kbuild", "obj-m := defect.o\n"), \
+         planted(tmp_path, "tests/kunit/defect.c", c_file(text)):
+        stock = lint("--tree", tmp_path, "build")
+        debug = lint("--tree", tmp_path, "build-debug")
+    assert stock.returncode == 0, stock.stdout + stock.stderr
+    assert debug.returncode == 1, debug.stderr
+    assert any(line.startswith("tests/kunit/defect.c:") and word in line
+               for line in debug.stdout.splitlines()), debug.stdout
