@@ -182,3 +182,22 @@ def test_vmq_bind_refuses(igb_guest):
     g.run("ip link del br0")
     g.run(f"{TOP}/scripts/vmq-bind --release {g.pci(0)}")
     wait_for("igb has the NIC again", lambda: driver_of(g) == "igb")
+
+
+def test_foreign_function(one_guest):
+    """A function that is no NIC of ours, handed over by driver_override, is refused and left as it was."""
+    g = one_guest
+    topology.load(g)
+    # The SMBus: nobody in this guest uses it.
+    name = g.out("cd /sys/bus/pci/devices; grep -l 0x0c0500 */class").partition("/")[0]
+    look = f"cd /sys/bus/pci/devices/{name}; od -An -tx1 config; cat enable resource; ls -d driver"
+    before = g.run(look, check=False).stdout
+    assert before and "driver" not in before
+    g.run(f"dmesg --clear; echo vmq_igb >/sys/bus/pci/devices/{name}/driver_override")
+    r = g.run(f"echo {name} >/sys/bus/pci/drivers/vmq_igb/bind", check=False)
+    said = [line for line in g.out("dmesg --notime").splitlines() if name in line or "vmq" in line]
+    g.run(f"echo >/sys/bus/pci/devices/{name}/driver_override")
+    topology.unload(g)
+    assert r.rc and "No such device" in r.stderr, r.stderr
+    assert said == [f"vmq_igb {name}: error -ENODEV: not a NIC that vmq_igb supports"]
+    assert g.run(look, check=False).stdout == before
