@@ -182,6 +182,20 @@ static void spoil_etype_qinq(struct ethtool_rx_flow_spec *fs)
 	fs->m_ext.vlan_etype = htons(0xffff);
 }
 
+static void spoil_etype_any(struct ethtool_rx_flow_spec *fs)
+{
+	fs->h_ext.vlan_etype = htons(ETH_P_8021Q);
+	fs->m_ext.vlan_etype = htons(0xffff);
+	fs->m_ext.vlan_tci = 0;
+}
+
+static void spoil_etype_zero(struct ethtool_rx_flow_spec *fs)
+{
+	fs->h_ext.vlan_etype = htons(ETH_P_8021Q);
+	fs->m_ext.vlan_etype = htons(0xffff);
+	fs->h_ext.vlan_tci = 0;
+}
+
 static void spoil_data0(struct ethtool_rx_flow_spec *fs)
 {
 	fs->m_ext.data[0] = htonl(1);
@@ -209,6 +223,8 @@ static const struct ntuple_spoil ntuple_spoils[] = {
 	{ "vf", spoil_vf },
 	{ "part of vlan-etype", spoil_etype_mask },
 	{ "vlan-etype 0x88a8", spoil_etype_qinq },
+	{ "vlan-etype without vlan", spoil_etype_any },
+	{ "vlan-etype with vlan 0", spoil_etype_zero },
 	{ "user-def, high word", spoil_data0 },
 	{ "user-def, low word", spoil_data1 },
 };

@@ -22,6 +22,10 @@ static const char *vmq_ntuple_parse_vlan(const struct ethtool_rx_flow_spec *fs,
 		      fs->h_ext.vlan_etype != htons(ETH_P_8021Q)))
 		return "only 802.1Q (0x8100) VLAN tags can be matched";
 
+	/* Any VLAN, and VID 0, take frames without a tag, too. */
+	if (etype && !(tci & mask & VLAN_VID_MASK))
+		return "a tag (vlan-etype) can be matched with a VLAN ID only";
+
 	switch (mask) {
 	case 0:
 		m->vlan = VMQ_VLAN_ANY;
