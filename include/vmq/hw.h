@@ -91,8 +91,8 @@ struct vmq_hw_caps {
  *	the call was made is delivered (GRO flushed too). -ETIMEDOUT.
  * @queue_tx_drain: wait until every frame that was posted to the queue's
  *	transmit ring when the call was made is completed. -ETIMEDOUT.
- * @queue_named: the queue, whose rings run, has another vm_name: show it in
- *	/proc/interrupts.
+ * @queue_named: the queue, whose rings run, has another vm_name or queue_name:
+ *	show it in /proc/interrupts.
  * @queue_kick: raise the queue's interrupt by software. Any context.
  * @queue_xmit: post one frame to the transmit ring. BH off, the lock of the
  *	uplink's tx queue @id is held and the queue was not stopped. Consumes

@@ -15,8 +15,8 @@ def queue_uevents(watch):
 
 
 def vmq_words(watch):
-    """What the queues' change uevents said of them: [(queue, state, VM), ...]."""
-    names = "VMQ_QUEUE", "VMQ_STATE", "VMQ_VM_NAME"
+    """What the queues' change uevents said of them: [(queue, state, VM, its name), ...]."""
+    names = "VMQ_QUEUE", "VMQ_STATE", "VMQ_VM_NAME", "VMQ_QUEUE_NAME"
     return [tuple(words.get(n) for n in names) for _, path, words in watch.events("uevent") if "/queues/" in path]
 
 
@@ -28,7 +28,8 @@ def test_queue_is_announced(host):
     """Each state of a queue wakes poll(2) on its file and sends a uevent of that queue alone."""
     h: Host = host
     state, other = h.rxq(3, "state"), h.rxq(4, "state")
-    with Watch(h, state, other) as watch:
+    cpu, buffers = h.rxq(3, "cpu"), h.rxq(3, "buffers")
+    with Watch(h, state, other, cpu, buffers) as watch:
         for path, text, then in (
             (state, "allocate", "allocated"),
             (h.rxq(3, "filter_add"), A, "set"),
@@ -42,15 +43,19 @@ def test_queue_is_announced(host):
             watch.wait_text(state, then)
         # stopping and freeing are passed on the way to undefined.
         wait_for("each state has its uevent", lambda: len(queue_uevents(watch)) >= 9, 10, 0.02)
-        # What changes no state says nothing.
-        h.must([state, "allocate"], [h.rxq(3, "cpu"), "1"], [state, "free"])
-        wait_for("the queue is free again", lambda: len(queue_uevents(watch)) >= 13, 10, 0.02)
+        h.must([state, "allocate"], [cpu, "1"], [buffers, "1024"])
+        watch.wait_text(cpu, "1")
+        watch.wait_text(buffers, "1024")
+        # What is refused changes nothing, and says nothing.
+        assert h.put(cpu, "9999") == "EINVAL" and h.put(buffers, "0") == "EINVAL"
+        h.must([state, "free"])
+        wait_for("the queue is free again", lambda: len(queue_uevents(watch)) >= 15, 10, 0.02)
     said = watch.texts(state)
     say(f"poll: {' '.join(said)}")
     steps = [s for s in said if s not in ("stopping", "freeing")]
     assert steps[:7] == ["allocated", "set", "running", "paused", "running", "paused", "undefined"]
     assert watch.texts(other) == []
-    assert queue_uevents(watch) == ["rx-3"] * 13
+    assert queue_uevents(watch) == ["rx-3"] * 15
 
 
 def test_port_is_announced(host):
@@ -85,7 +90,7 @@ def links(watch, name):
 
 @pytest.mark.scenario("A26")
 def test_rename(host):
-    """A VM's new name shows at once in its queue's file, interrupt and uevent; its traffic does not notice."""
+    """New names show at once in their queue's files, interrupt and uevents; its traffic does not notice."""
     h = host
     h.must([h.rxq(3, "state"), "allocate"], [h.rxq(3, "filter_add"), A], [h.rxq(3, "state"), "commit"])
     assert f"{h.dev}-vmq-3-queue-3" in interrupt_names(h)
@@ -97,11 +102,12 @@ def test_rename(host):
         assert f"{h.dev}-vmq-3-db01-prod" in interrupt_names(h)
         h.must([name, "db 01: second"], [queue_name, "front"])
         watch.wait_text(queue_name, "front")
-        assert f"{h.dev}-vmq-3-db_01:_second" in interrupt_names(h)
+        assert f"{h.dev}-vmq-3-db_01:_second-front" in interrupt_names(h)
         s.wait_sent(100)
         wait_for("three uevents", lambda: len(vmq_words(watch)) >= 3, 10, 0.02)
     assert (h.queue(3)["vm_name"], h.queue(3)["queue_name"]) == ("db 01: second", "front")
-    assert vmq_words(watch) == [("3", "running", "db01-prod"), *[("3", "running", "db 01: second")] * 2]
+    second = ("3", "running", "db 01: second")
+    assert vmq_words(watch) == [("3", "running", "db01-prod", ""), (*second, ""), (*second, "front")]
     wrong = describe_stream(list(range(s.sent)), t.serials((h.dev, 3)))
     assert wrong is None, wrong
     say(f"{s.sent} frames meanwhile, none lost")
@@ -109,4 +115,4 @@ def test_rename(host):
     h.g.run(f"ip link set {h.dev} down")
     h.must([name, "db02"])
     h.up()
-    assert f"{h.dev}-vmq-3-db02" in interrupt_names(h)
+    assert f"{h.dev}-vmq-3-db02-front" in interrupt_names(h)

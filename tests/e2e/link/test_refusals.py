@@ -14,7 +14,8 @@ A, B, C, D = (vm_mac(n) for n in range(1, 5))
 GROUP = "01:00:5e:00:00:17"
 ABI = os.path.join(TOP, "Documentation/ABI/testing/sysfs-class-net-vmq")
 # Written to every file that can be written; none of it is ever valid.
-GARBAGE = ["\n", " ", "\0", "nonsense", "-1", "4294967296", "0x10", "%s%n", "é", "a/b", "x" * 64, "y" * 4000, " 1", "1 2"]
+GARBAGE = ["\n", " ", "\0", "nonsense", "-1", "4294967296", "0x10", "%s%n", "é", "a/b", "x" * 64, "y" * 4000, " 1", "1 2",
+           "1\0", "auto\0x"]
 
 
 @pytest.fixture

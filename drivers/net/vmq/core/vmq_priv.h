@@ -141,6 +141,7 @@ int vmq_queue_free_locked(struct vmq_queue *q, enum vmq_owner owner,
 			  struct netlink_ext_ack *extack);
 void vmq_queue_end_locked(struct vmq_queue *q);
 int vmq_queue_event(struct vmq_queue *q, enum vmq_queue_event event);
+void vmq_queue_announce(struct vmq_queue *q, const char *file);
 void vmq_queue_renamed(struct vmq_queue *q, const char *file);
 const char *vmq_queue_up_reason(int err);
 int vmq_queue_up(struct vmq_queue *q);
@@ -186,7 +187,7 @@ void vmq_filter_come_home_locked(struct vmq_queue *q);
 extern const struct attribute_group vmq_dev_group;
 extern const struct attribute_group vmq_queue_group;
 int vmq_sysfs_enter(struct vmq_dev *dev);
-int vmq_sysfs_begin_store(struct vmq_dev *dev);
+int vmq_sysfs_begin_store(struct vmq_dev *dev, const char *buf, size_t len);
 void vmq_sysfs_end_store(struct vmq_dev *dev);
 
 static inline struct vmq_dev *vmq_dev_from_netdev(struct net_device *uplink)

@@ -10,12 +10,14 @@
 #define VMQ_FREEING_POLL	msecs_to_jiffies(10)
 
 /* Tell who polls @file, and udev which queue it is, its state and its VM. */
-static void vmq_queue_announce(struct vmq_queue *q, const char *file)
+void vmq_queue_announce(struct vmq_queue *q, const char *file)
 {
-	char name[sizeof("VMQ_VM_NAME=") + VMQ_NAME_LEN];
+	char queue_name[sizeof("VMQ_QUEUE_NAME=") + VMQ_NAME_LEN];
+	char vm_name[sizeof("VMQ_VM_NAME=") + VMQ_NAME_LEN];
+	bool exists = q->state != VMQ_QUEUE_UNDEFINED;
 	struct net_device *uplink = q->dev->uplink;
 	char id[24], state[32];
-	char *env[4] = { id, state, name };
+	char *env[5] = { id, state, vm_name, queue_name };
 	struct kobject *kobj;
 
 	if (uplink->reg_state != NETREG_REGISTERED)
@@ -24,8 +26,10 @@ static void vmq_queue_announce(struct vmq_queue *q, const char *file)
 	snprintf(id, sizeof(id), "VMQ_QUEUE=%u", q->id);
 	snprintf(state, sizeof(state), "VMQ_STATE=%s",
 		 vmq_state_name(q->state));
-	snprintf(name, sizeof(name), "VMQ_VM_NAME=%s",
-		 q->state == VMQ_QUEUE_UNDEFINED ? "" : q->vm_name);
+	snprintf(vm_name, sizeof(vm_name), "VMQ_VM_NAME=%s",
+		 exists ? q->vm_name : "");
+	snprintf(queue_name, sizeof(queue_name), "VMQ_QUEUE_NAME=%s",
+		 exists ? q->queue_name : "");
 	sysfs_notify(kobj, "vmq", file);
 	kobject_uevent_env(kobj, KOBJ_CHANGE, env);
 }
@@ -34,7 +38,7 @@ static void vmq_queue_announce(struct vmq_queue *q, const char *file)
 void vmq_queue_renamed(struct vmq_queue *q, const char *file)
 {
 	lockdep_assert_held(&q->dev->lock);
-	if (q->started && !strcmp(file, "vm_name"))
+	if (q->started)
 		q->dev->ops->queue_named(q->dev, q->id);
 	vmq_queue_announce(q, file);
 }

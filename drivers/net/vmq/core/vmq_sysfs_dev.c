@@ -33,12 +33,29 @@ unlock_rtnl:
 }
 
 /* The same with the device's mutex. */
-int vmq_sysfs_begin_store(struct vmq_dev *dev)
+/* Who parses words would not see what comes after a NUL. */
+static int vmq_sysfs_check_text(struct vmq_dev *dev, const char *buf,
+				size_t len)
+{
+	if (!memchr(buf, '\0', len))
+		return 0;
+	return vmq_refuse(dev, NULL, -EINVAL, "there is a NUL in the text");
+}
+
+int vmq_sysfs_begin_store(struct vmq_dev *dev, const char *buf, size_t len)
 {
 	int err = vmq_sysfs_enter(dev);
 
-	if (!err)
-		mutex_lock(&dev->lock);
+	if (err)
+		return err;
+	err = vmq_sysfs_check_text(dev, buf, len);
+	if (err)
+		goto unlock_rtnl;
+	mutex_lock(&dev->lock);
+	return 0;
+
+unlock_rtnl:
+	rtnl_unlock();
 	return err;
 }
 
@@ -181,7 +198,9 @@ static ssize_t enabled_store(struct device *d, struct device_attribute *attr,
 	ret = vmq_sysfs_enter(dev);
 	if (ret)
 		return ret;
-	ret = vmq_dev_parse_switch(dev, attr->attr.name, buf);
+	ret = vmq_sysfs_check_text(dev, buf, count);
+	if (!ret)
+		ret = vmq_dev_parse_switch(dev, attr->attr.name, buf);
 	if (ret >= 0)
 		ret = vmq_dev_enable(dev, ret, NULL);
 	rtnl_unlock();
@@ -211,7 +230,7 @@ static ssize_t vlan_filtering_store(struct device *d,
 	struct vmq_dev *dev = vmq_dev_from_device(d);
 	int mode, err;
 
-	err = vmq_sysfs_begin_store(dev);
+	err = vmq_sysfs_begin_store(dev, buf, count);
 	if (err)
 		return err;
 	mode = sysfs_match_string(vmq_vlan_modes, buf);
@@ -249,7 +268,7 @@ static ssize_t count_hits_store(struct device *d, struct device_attribute *attr,
 	struct vmq_dev *dev = vmq_dev_from_device(d);
 	int ret;
 
-	ret = vmq_sysfs_begin_store(dev);
+	ret = vmq_sysfs_begin_store(dev, buf, count);
 	if (ret)
 		return ret;
 	ret = vmq_dev_parse_switch(dev, attr->attr.name, buf);
@@ -299,7 +318,7 @@ static ssize_t allocate_store(struct device *d, struct device_attribute *attr,
 
 	if (len && buf[len - 1] == '\n')
 		len--;
-	ret = vmq_sysfs_begin_store(dev);
+	ret = vmq_sysfs_begin_store(dev, buf, count);
 	if (ret)
 		return ret;
 	/* Too long a name is cut one byte beyond what is valid: refused. */

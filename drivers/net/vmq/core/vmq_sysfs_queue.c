@@ -36,7 +36,7 @@ static void vmq_text_copy(char *text, const char *buf, size_t len)
 {
 	if (len && buf[len - 1] == '\n')
 		len--;
-	if (len >= VMQ_NAME_LEN || memchr(buf, '\0', len))
+	if (len >= VMQ_NAME_LEN)
 		len = 0;
 	memcpy(text, buf, len);
 	text[len] = '\0';
@@ -52,7 +52,7 @@ static ssize_t vmq_text_store(struct netdev_rx_queue *rxq, const char *buf,
 	int err;
 
 	vmq_text_copy(text, buf, len);
-	err = vmq_sysfs_begin_store(q->dev);
+	err = vmq_sysfs_begin_store(q->dev, buf, len);
 	if (err)
 		return err;
 	err = write(q, text);
@@ -225,6 +225,7 @@ static int vmq_cpu_write(struct vmq_queue *q, const char *word)
 				  "the interrupt of queue %u cannot go to CPU %u",
 				  q->id, cpu);
 	q->cpu_auto = cpu_auto;
+	vmq_queue_announce(q, "cpu");
 	return 0;
 }
 
@@ -266,7 +267,10 @@ static int vmq_buffers_write(struct vmq_queue *q, const char *word)
 	if (strcmp(word, "auto") && (kstrtou32(word, 10, &wanted) || !wanted))
 		return vmq_refuse(q->dev, NULL, -EINVAL,
 				  "buffers takes a number above 0, or auto");
-	return vmq_buffers_set_locked(q, wanted, NULL);
+	err = vmq_buffers_set_locked(q, wanted, NULL);
+	if (!err)
+		vmq_queue_announce(q, "buffers");
+	return err;
 }
 
 VMQ_QUEUE_TEXT_STORE(buffers);
@@ -291,7 +295,7 @@ static ssize_t vmq_filter_add_store(struct netdev_rx_queue *rxq,
 	struct vmq_match m;
 	int err;
 
-	err = vmq_sysfs_begin_store(q->dev);
+	err = vmq_sysfs_begin_store(q->dev, buf, len);
 	if (err)
 		return err;
 	err = vmq_match_parse(buf, &m);
@@ -332,7 +336,7 @@ static ssize_t vmq_filter_del_store(struct netdev_rx_queue *rxq,
 	struct vmq_queue *q = vmq_queue_from_rx(rxq);
 	int id, err;
 
-	err = vmq_sysfs_begin_store(q->dev);
+	err = vmq_sysfs_begin_store(q->dev, buf, len);
 	if (err)
 		return err;
 	id = vmq_filter_from_text(q, buf);

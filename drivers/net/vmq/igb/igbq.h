@@ -229,7 +229,7 @@ struct igbq_queue {
 	u32 hw_last;
 	u64 hw_packets;
 	u64 hw_missed;
-	char irq_name[IFNAMSIZ + VMQ_NAME_LEN + 16];
+	char irq_name[IFNAMSIZ + 2 * VMQ_NAME_LEN + 16];
 };
 
 /**

@@ -196,13 +196,15 @@ static irqreturn_t igbq_irq_queue(int irq, void *data)
  */
 void igbq_irq_queue_name(struct igbq_queue *q)
 {
+	const char *vm_name = q->vq->vm_name, *queue_name = q->vq->queue_name;
 	char name[sizeof(q->irq_name)] = "";
 	char *c = name;
 
 	c += snprintf(name, sizeof(name), "%s-vmq-%u", q->nic->netdev->name,
 		      q->id);
-	if (q->vq->vm_name[0])
-		snprintf(c, sizeof(name) - (c - name), "-%s", q->vq->vm_name);
+	snprintf(c, sizeof(name) - (c - name), "%s%s%s%s",
+		 *vm_name ? "-" : "", vm_name, *queue_name ? "-" : "",
+		 queue_name);
 	for (; *c; c++)
 		if (!isascii(*c) || (!isalnum(*c) && !strchr("-_.:", *c)))
 			*c = '_';

@@ -33,7 +33,8 @@ static ssize_t exclusive_show(struct device *dev, struct device_attribute *attr,
 			  READ_ONCE(vsw_sysfs_port(dev)->exclusive));
 }
 
-static int vsw_sysfs_set_exclusive(struct vsw_port *port, const char *buf)
+static int vsw_sysfs_set_exclusive(struct vsw_port *port, const char *buf,
+				   size_t len)
 {
 	u8 exclusive;
 
@@ -45,7 +46,8 @@ static int vsw_sysfs_set_exclusive(struct vsw_port *port, const char *buf)
 				   "exclusive is the uplink's owner's to set\n");
 		return -EPERM;
 	}
-	if (kstrtou8(buf, 10, &exclusive) || exclusive > 1)
+	if (memchr(buf, '\0', len) || kstrtou8(buf, 10, &exclusive) ||
+	    exclusive > 1)
 		return vmq_refuse(port->uplink->vmq, NULL, -EINVAL,
 				  "exclusive takes 0 or 1");
 	return vsw_queue_set_exclusive(port, exclusive);
@@ -60,7 +62,7 @@ static ssize_t exclusive_store(struct device *dev,
 	/* The port's end removes this file with rtnl held. */
 	if (!rtnl_trylock())
 		return restart_syscall();
-	err = vsw_sysfs_set_exclusive(vsw_sysfs_port(dev), buf);
+	err = vsw_sysfs_set_exclusive(vsw_sysfs_port(dev), buf, len);
 	rtnl_unlock();
 	return err ? err : len;
 }
