@@ -129,6 +129,7 @@ TRACE_EVENT(vmq_rx_batch,
 		__string(consumer, consumer)
 		__field(u16, queue)
 		__field(unsigned int, frames)
+		__field(bool, checked)
 		__field(unsigned int, cpu)
 	),
 	TP_fast_assign(
@@ -136,11 +137,12 @@ TRACE_EVENT(vmq_rx_batch,
 		__assign_str(consumer);
 		__entry->queue = q->id;
 		__entry->frames = frames;
+		__entry->checked = READ_ONCE(q->check);
 		__entry->cpu = smp_processor_id();
 	),
-	TP_printk("%s queue=%u frames=%u consumer=%s cpu=%u",
+	TP_printk("%s queue=%u frames=%u checked=%d consumer=%s cpu=%u",
 		  __get_str(uplink), __entry->queue, __entry->frames,
-		  __get_str(consumer), __entry->cpu)
+		  __entry->checked, __get_str(consumer), __entry->cpu)
 );
 
 #endif /* _TRACE_VMQ_H */
