@@ -21,6 +21,7 @@ enum vsw_reason {
 	VSW_REASON_NO_SLOT,
 	VSW_REASON_NOT_EXACT,
 	VSW_REASON_NO_MEMORY,
+	VSW_REASON_NO_START,
 };
 
 /* Counters of one uplink's switch, per CPU; written with BH off. */

@@ -13,6 +13,7 @@ static const char * const vsw_queue_reasons[] = {
 	[VSW_REASON_NO_SLOT]	= "filter slots full",
 	[VSW_REASON_NOT_EXACT]	= "filter not exact",
 	[VSW_REASON_NO_MEMORY]	= "no memory",
+	[VSW_REASON_NO_START]	= "queue does not start",
 };
 
 const char *vsw_queue_reason(const struct vsw_port *port)
@@ -87,8 +88,11 @@ static enum vsw_reason vsw_queue_reason_of(int err)
 	case -EBUSY:
 		/* An address of the port is on another VM queue. */
 		return VSW_REASON_NOT_EXACT;
+	case -ENOMEM:
+		return VSW_REASON_NO_MEMORY;
 	}
-	return VSW_REASON_NO_MEMORY;
+	/* No interrupt to be had, or a ring that does not come up. */
+	return VSW_REASON_NO_START;
 }
 
 static enum vsw_reason vsw_queue_try_take(struct vsw_port *port)
@@ -169,6 +173,8 @@ static int vsw_queue_errno(enum vsw_reason reason)
 		return -EOPNOTSUPP;
 	case VSW_REASON_NO_MEMORY:
 		return -ENOMEM;
+	case VSW_REASON_NO_START:
+		return -EIO;
 	default:
 		return -ENOSPC;
 	}
