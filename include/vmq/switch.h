@@ -259,8 +259,9 @@ int vmq_filter_del(struct vmq_dev *dev, u32 fid);
  * Loses, doubles and reorders nothing. All or none is moved.
  * Context: rtnl held, sleeps.
  *
- * Return: 0, -ENOSPC, -EOPNOTSUPP, -ENOENT, -EINVAL or -ENOMEM; a move to the
- * default queue can fail for lack of memory only.
+ * Return: 0, -ENOSPC, -EOPNOTSUPP, -EBUSY, -ENOENT, -EADDRINUSE (@to is the
+ * administrator's), -EINVAL or -ENOMEM; a move to the default queue can fail for
+ * lack of memory only.
  */
 int vmq_filter_move(struct vmq_dev *dev, const u32 *fids, unsigned int n,
 		    u16 to, struct netlink_ext_ack *extack);

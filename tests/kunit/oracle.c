@@ -599,7 +599,7 @@ static void oracle_move_reasons(struct oracle *o, struct oracle_errnos *e,
 				const u32 *fids, unsigned int n, u16 to)
 {
 	const struct oracle_filter *first = &o->filters[fids[0]], *m;
-	bool unknown = false, several = false;
+	bool unknown = false, several = false, taken;
 	unsigned int i;
 
 	for (i = 0; i < n; i++) {
@@ -610,9 +610,13 @@ static void oracle_move_reasons(struct oracle *o, struct oracle_errnos *e,
 	oracle_may(e, to >= o->f->caps.pools, -EINVAL);
 	oracle_may(e, unknown, -ENOENT);
 	oracle_may(e, several, -EINVAL);
-	if (e->n || first->queue == to)
+	if (e->n)
 		return;
 	oracle_may(e, !o->queues[to].state, -ENOENT);
+	taken = to && o->queues[to].state && o->queues[to].owner != VSWITCH;
+	oracle_may(e, taken, -EADDRINUSE);
+	if (first->queue == to)
+		return;
 	oracle_may(e, o->queues[to].state == VMQ_QUEUE_FREEING, -EINVAL);
 	if (to && !e->n)
 		oracle_move_slots(o, e, fids, n, to);
@@ -671,9 +675,7 @@ static void oracle_move(struct oracle *o)
 	unsigned int n;
 
 	n = oracle_pick(o, fids);
-	/* The vswitch moves to queues of its own, or to the default one. */
-	if (!n || (to && to < o->f->caps.pools &&
-		   o->queues[to].owner != VSWITCH))
+	if (!n)
 		return;
 	from = o->filters[fids[0]].queue;
 	snprintf(o->what, sizeof(o->what), "move %u filters, first %u, %u to %u",

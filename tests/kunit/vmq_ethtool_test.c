@@ -117,6 +117,62 @@ static void vmq_ethtool_test_refuse(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->mac_writes, 0);
 }
 
+static int rule_move(struct fake_nic *f, u32 location, u8 addr, u16 vlan,
+		     u64 queue)
+{
+	struct ethtool_rxnfc info;
+
+	rule_init(&info, addr, vlan, queue);
+	info.fs.location = location;
+	return rule_set(f, &info);
+}
+
+/* A rule at its own location gets another queue, and loses no frame by it. */
+static void vmq_ethtool_test_move(struct kunit *test)
+{
+	struct fake_nic *f = test->priv;
+	struct fake_stream *s = fake_stream_add(f, 0x11, 0);
+	static const u16 queues[] = { 3, 0, 1, 2, 4, 1 };
+	unsigned int i;
+
+	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
+	for (i = 1; i <= 4; i++)
+		fake_consume(f, i);
+	KUNIT_ASSERT_EQ(test, rule_add(f, 0x11, 0, 1), 1);
+	fake_send(f, 0);
+	fake_poll_all(f);
+	f->traffic = true;
+	for (i = 0; i < ARRAY_SIZE(queues); i++) {
+		KUNIT_EXPECT_EQ(test, rule_move(f, 1, 0x11, 0, queues[i]), 0);
+		fake_send(f, 0);
+		fake_poll_all(f);
+		KUNIT_EXPECT_EQ(test, s->last, queues[i]);
+	}
+	f->traffic = false;
+	fake_expect_sound(test, f);
+	KUNIT_EXPECT_EQ(test, fake_state(f, 3), VMQ_QUEUE_PAUSED);
+	KUNIT_EXPECT_EQ(test, f->dev.queues[1].nr_filters, 1);
+}
+
+/* What is not the administrator's, or another rule, is not moved. */
+static void vmq_ethtool_test_move_refused(struct kunit *test)
+{
+	struct fake_nic *f = test->priv;
+
+	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
+	KUNIT_ASSERT_EQ(test, rule_add(f, 0x11, 0, 1), 1);
+	KUNIT_ASSERT_EQ(test, fake_make_running(f, VSWITCH, 0x12), 2);
+	f->queues[3].start_err = -ENOMEM;
+	fake_remember(f);
+	KUNIT_EXPECT_EQ(test, rule_move(f, 1, 0x11, 0, 1), -EEXIST);
+	KUNIT_EXPECT_EQ(test, rule_move(f, 1, 0x11, 0, 2), -EADDRINUSE);
+	KUNIT_EXPECT_EQ(test, rule_move(f, 1, 0x11, 0, 3), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, rule_move(f, 1, 0x11, 5, 2), -EADDRINUSE);
+	KUNIT_EXPECT_EQ(test, rule_move(f, 1, 0x13, 0, 1), -EEXIST);
+	KUNIT_EXPECT_EQ(test, rule_move(f, 2, 0x12, 0, 1), -EEXIST);
+	fake_expect_unchanged(test, f);
+}
+
 static void vmq_ethtool_test_location(struct kunit *test)
 {
 	struct fake_nic *f = test->priv;
@@ -202,6 +258,8 @@ static struct kunit_case vmq_ethtool_test_cases[] = {
 	KUNIT_CASE(vmq_ethtool_test_whole_queue),
 	KUNIT_CASE(vmq_ethtool_test_default),
 	KUNIT_CASE(vmq_ethtool_test_refuse),
+	KUNIT_CASE(vmq_ethtool_test_move),
+	KUNIT_CASE(vmq_ethtool_test_move_refused),
 	KUNIT_CASE(vmq_ethtool_test_location),
 	KUNIT_CASE(vmq_ethtool_test_list),
 	KUNIT_CASE(vmq_ethtool_test_get),

@@ -133,10 +133,14 @@ static void vmq_filter_test_move_refusals(struct kunit *test)
 
 	vmq_filter_test_prepare_move(test);
 	admin = fake_add(f, ADMIN, 0, 0x20, 0);
+	KUNIT_ASSERT_EQ(test, fake_allocate(f, ADMIN, 4), 0);
 	KUNIT_ASSERT_EQ(test, fake_move(f, fids, 1, 1), 0);
 	fake_log_clear(f);
 	fake_remember(f);
 	KUNIT_EXPECT_EQ(test, fake_move(f, fids, 0, 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, fake_move(f, fids, 1, 4), -EADDRINUSE);
+	KUNIT_EXPECT_STREQ(test, f->why,
+			   "queue 4 belongs to the administrator");
 	KUNIT_EXPECT_EQ(test, fake_move(f, fids, 1, 8), -EINVAL);
 	KUNIT_EXPECT_EQ(test, fake_move(f, fids, 1, U16_MAX), -EINVAL);
 	KUNIT_EXPECT_EQ(test, fake_move(f, fids, 2, 2), -EINVAL);

@@ -138,6 +138,38 @@ free_queue:
 	return err;
 }
 
+/* The rule at this location, if it is the administrator's and says the same. */
+static struct vmq_filter *vmq_ethtool_find(struct vmq_dev *dev, u32 location,
+					   const struct vmq_match *m)
+{
+	struct vmq_filter *f = vmq_filter_by_id(dev, location);
+
+	return f && f->owner == VMQ_OWNER_ADMIN &&
+	       !memcmp(&f->m, m, sizeof(*m)) ? f : NULL;
+}
+
+/* A rule that only gets another queue loses no frame, and keeps its count. */
+static int vmq_ethtool_move(struct vmq_dev *dev, struct vmq_filter *f, u16 to)
+{
+	struct vmq_queue *q = &dev->queues[to];
+	bool make = to && q->state == VMQ_QUEUE_UNDEFINED;
+	int err = 0;
+
+	if (make)
+		err = vmq_ethtool_allocate(q);
+	else if (to)
+		err = vmq_queue_check_owner(q, VMQ_OWNER_ADMIN, NULL);
+	if (err)
+		return err;
+	if (make)
+		err = vmq_queue_commit_locked(q, VMQ_OWNER_ADMIN, NULL);
+	if (!err)
+		err = vmq_filter_transfer(dev, &f, 1, to, NULL);
+	if (err && make)
+		vmq_queue_free_locked(q, VMQ_OWNER_ADMIN, NULL);
+	return err;
+}
+
 static int vmq_ethtool_check_queue(struct vmq_dev *dev, u64 queue)
 {
 	if (queue < dev->caps->pools)
@@ -150,6 +182,7 @@ static int vmq_ethtool_check_queue(struct vmq_dev *dev, u64 queue)
 
 static int vmq_ethtool_add(struct vmq_dev *dev, struct ethtool_rx_flow_spec *fs)
 {
+	struct vmq_filter *f;
 	struct vmq_match m;
 	const char *why;
 	int err;
@@ -160,6 +193,9 @@ static int vmq_ethtool_add(struct vmq_dev *dev, struct ethtool_rx_flow_spec *fs)
 	err = vmq_ethtool_check_queue(dev, fs->ring_cookie);
 	if (err)
 		return err;
+	f = vmq_ethtool_find(dev, fs->location, &m);
+	if (f && f->queue != fs->ring_cookie)
+		return vmq_ethtool_move(dev, f, fs->ring_cookie);
 	/* Before a queue is made for it: a refusal leaves no trace. */
 	err = vmq_filter_check_match(dev, &m, NULL);
 	if (err)

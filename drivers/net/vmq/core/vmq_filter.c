@@ -377,9 +377,9 @@ static void vmq_filter_mark(struct vmq_filter *f, u16 to)
 }
 
 /* Move filters that are all on one queue; one to queue 0 cannot fail. */
-static int vmq_filter_transfer(struct vmq_dev *dev, struct vmq_filter **filters,
-			       unsigned int n, u16 to,
-			       struct netlink_ext_ack *extack)
+int vmq_filter_transfer(struct vmq_dev *dev, struct vmq_filter **filters,
+			unsigned int n, u16 to,
+			struct netlink_ext_ack *extack)
 {
 	struct vmq_queue *from = &dev->queues[filters[0]->queue];
 	struct vmq_queue *q = &dev->queues[to];
@@ -572,6 +572,9 @@ int vmq_filter_move(struct vmq_dev *dev, const u32 *fids, unsigned int n,
 		return vmq_refuse(dev, extack, -ENOMEM, "no memory for a move");
 	mutex_lock(&dev->lock);
 	err = vmq_filter_gather(dev, fids, n, filters, extack);
+	if (!err)
+		err = vmq_filter_check_queue(&dev->queues[to],
+					     VMQ_OWNER_VSWITCH, extack);
 	if (!err)
 		err = vmq_filter_transfer(dev, filters, n, to, extack);
 	mutex_unlock(&dev->lock);

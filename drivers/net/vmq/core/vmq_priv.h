@@ -177,6 +177,9 @@ int vmq_filter_check_match(struct vmq_dev *dev, const struct vmq_match *m,
 int vmq_filter_add_locked(struct vmq_dev *dev, u16 id,
 			  const struct vmq_match *m, enum vmq_owner owner,
 			  u32 location, struct netlink_ext_ack *extack);
+int vmq_filter_transfer(struct vmq_dev *dev, struct vmq_filter **filters,
+			unsigned int n, u16 to,
+			struct netlink_ext_ack *extack);
 int vmq_filter_del_locked(struct vmq_dev *dev, u32 fid, enum vmq_owner owner,
 			  struct netlink_ext_ack *extack);
 void vmq_filter_park_locked(struct vmq_queue *q);
