@@ -154,6 +154,27 @@ static void vmq_ethtool_test_move(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->dev.queues[1].nr_filters, 1);
 }
 
+/* Moved while its queue, after VMQ was off, waits for readers: it stays there. */
+static void vmq_ethtool_test_move_from_home(struct kunit *test)
+{
+	struct fake_nic *f = test->priv;
+
+	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
+	KUNIT_ASSERT_EQ(test, rule_add(f, 0x11, 0, 1), 1);
+	KUNIT_ASSERT_EQ(test, rule_add(f, 0x12, 0, 1), 2);
+	WRITE_ONCE(f->queues[1].held, 3);
+	KUNIT_ASSERT_EQ(test, fake_enable(f, false), 0);
+	KUNIT_ASSERT_EQ(test, fake_enable(f, true), 0);
+	KUNIT_ASSERT_EQ(test, fake_state(f, 1), VMQ_QUEUE_FREEING);
+	KUNIT_EXPECT_EQ(test, rule_move(f, 1, 0x11, 0, 2), 0);
+	WRITE_ONCE(f->queues[1].held, 0);
+	fake_wait_freeing(f);
+	KUNIT_EXPECT_EQ(test, f->dev.queues[0].nr_filters, 0);
+	KUNIT_EXPECT_EQ(test, f->dev.queues[1].nr_filters, 1);
+	KUNIT_EXPECT_EQ(test, f->dev.queues[2].nr_filters, 1);
+	fake_expect_sound(test, f);
+}
+
 /* What is not the administrator's, or another rule, is not moved. */
 static void vmq_ethtool_test_move_refused(struct kunit *test)
 {
@@ -259,6 +280,7 @@ static struct kunit_case vmq_ethtool_test_cases[] = {
 	KUNIT_CASE(vmq_ethtool_test_default),
 	KUNIT_CASE(vmq_ethtool_test_refuse),
 	KUNIT_CASE(vmq_ethtool_test_move),
+	KUNIT_CASE(vmq_ethtool_test_move_from_home),
 	KUNIT_CASE(vmq_ethtool_test_move_refused),
 	KUNIT_CASE(vmq_ethtool_test_location),
 	KUNIT_CASE(vmq_ethtool_test_list),

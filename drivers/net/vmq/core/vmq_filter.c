@@ -397,8 +397,11 @@ int vmq_filter_transfer(struct vmq_dev *dev, struct vmq_filter **filters,
 	if (err)
 		goto forget_change;
 	vmq_filter_transfer_marked(from, q, n);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
+		/* A queue that was off and is not back yet has lost it. */
+		filters[i]->home = 0;
 		trace_vmq_filter_move(dev, filters[i]->id, &filters[i]->m, to);
+	}
 	return 0;
 
 forget_change:
