@@ -34,11 +34,10 @@ from tests.vm import topology
 
 TESTS = os.path.dirname(os.path.abspath(__file__))
 SHORT_FORM = 20
-SHORT_LEAST = 5
+SHORT_LEAST = 10
 HEARTBEAT = 25
 # Guests kept running at the same time: 1 to 2 GiB each.
 GUESTS_MAX = 2
-RUNS_KEPT = 20
 # In one process: a second loss is bad luck, a third one is something else.
 RETRIES_MAX = 2
 LANE_RESULT = os.environ.get("LANE_RESULT")
@@ -277,7 +276,7 @@ def pytest_runtest_protocol(item, nextitem):
 
 
 def pytest_sessionstart(session):
-    remove_old_runs()
+    vm.remove_old_runs()
     threading.Thread(target=run.heartbeat, daemon=True).start()
 
 
@@ -372,15 +371,6 @@ def finish_logs(status):
         run.logs.append(logs)
 
 
-def remove_old_runs():
-    """Logs of failed runs do not pile up; a running run's stay."""
-    base = os.path.join(vm.cache_dir(), "runs")
-    names = sorted(os.listdir(base)) if os.path.isdir(base) else []
-    for name in names[:-RUNS_KEPT]:
-        if not os.path.exists("/proc/" + name.rpartition("-")[2]):
-            shutil.rmtree(os.path.join(base, name), ignore_errors=True)
-
-
 # Fixtures
 
 
@@ -392,10 +382,10 @@ def kernel(request):
 
 @pytest.fixture
 def count():
-    """count(n_full): rounds to do in this run, a `part` of them in the short form; prints them."""
+    """count(n_full): rounds to do in this run, a twentieth in the short form; prints them."""
 
-    def rounds(n_full, part=SHORT_FORM):
-        n = n_full if FULL else max(SHORT_LEAST, n_full // part)
+    def rounds(n_full):
+        n = n_full if FULL else max(SHORT_LEAST, n_full // SHORT_FORM)
         say(f"    count: {n}" + ("" if FULL else f" (short form of {n_full})"))
         return n
 

@@ -34,6 +34,7 @@ import atexit
 import base64
 import contextlib
 import dataclasses
+import fcntl
 import functools
 import itertools
 import json
@@ -134,7 +135,36 @@ def runs_dir():
     """This process's directory of logs; private to it by its pid."""
     path = os.path.join(cache_dir(), "runs", time.strftime("%Y%m%d-%H%M%S-") + str(os.getpid()))
     os.makedirs(path)
+    hold(path)
     return path
+
+
+def hold(path):
+    """Until this process ends, remove_old_runs() leaves the directory alone. By a lock, for
+    runs in containers may share the cache, and know nothing of each other's processes."""
+    fcntl.flock(os.open(path, os.O_RDONLY), fcntl.LOCK_SH)
+
+
+def is_held(path):
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def remove_old_runs(kept=20):
+    """Logs of failed runs do not pile up; a running run's stay."""
+    base = os.path.join(cache_dir(), "runs")
+    names = sorted(os.listdir(base)) if os.path.isdir(base) else []
+    for name in names[:-kept]:
+        # Somebody else may remove it at the same time.
+        with contextlib.suppress(FileNotFoundError):
+            if not is_held(os.path.join(base, name)):
+                shutil.rmtree(os.path.join(base, name), ignore_errors=True)
 
 
 @functools.lru_cache(maxsize=None)

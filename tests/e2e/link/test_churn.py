@@ -45,7 +45,7 @@ def run_churn(h, stream, job, timeout):
 @pytest.mark.kernel("debug")
 def test_ports_come_and_go(small_host, count):
     """A port is created and deleted over and over; the other VM's stream is not disturbed."""
-    h, rounds = small_host, count(1000, 60)
+    h, rounds = small_host, count(1000)
     h.port("vm1", A)
     n = h.port_queue("vm1")
     before = h.queue(n)

@@ -120,7 +120,7 @@ def test_no_frame_is_kept(slow, count):
 
 def test_no_frame_is_kept_of_a_stream(host, count):
     """The same while its frames never cease to come: from then on queue 0 has them."""
-    h, rounds = host, count(ROUNDS, 10)
+    h, rounds = host, count(ROUNDS)
     running_queue(h, QUEUE, A)
     ring = Ring(h, QUEUE)
     add, delete = h.rxq(QUEUE, "filter_add"), h.rxq(QUEUE, "filter_del")

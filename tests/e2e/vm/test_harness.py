@@ -68,6 +68,22 @@ def test_background_leaves_nothing(one_guest):
     assert g.out("ls /proc/$PPID/fd") == before
 
 
+def test_logs_of_running_runs_stay(tmp_path, monkeypatch):
+    """Old logs are removed, but for those of runs that go on, whatever container these are in."""
+    monkeypatch.setattr(vm, "cache_dir", lambda: str(tmp_path))
+    runs = [tmp_path / f"runs/20260101-0000{n:02}-{n + 1}" for n in range(6)]
+    for path in runs:
+        (path / "link-1").mkdir(parents=True)
+    script = "import sys; from tests.vm import guest; guest.hold(sys.argv[1]); print(flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", script, runs[1]], cwd=vm.TOP, stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        vm.remove_old_runs(kept=2)
+        assert [p for p in runs if p.exists()] == [runs[1], *runs[4:]]
+    vm.remove_old_runs(kept=2)
+    assert [p for p in runs if p.exists()] == runs[4:]
+
+
 def test_files(one_guest):
     """put, get and the shared directory carry bytes unchanged, both ways."""
     g = one_guest

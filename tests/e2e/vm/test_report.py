@@ -164,10 +164,10 @@ def test_stock_kernel_alone(scratch):
 
 
 def test_counts(scratch):
-    """count() is a twentieth or the part asked for but at least 5, and everything with FULL=1."""
-    text = "def test_n(count):\n    print('got', count(10000), count(10000, 100), count(50))\n"
-    assert "got 500 100 5" in scratch(text)[1]
-    assert "got 10000 10000 50" in scratch(text, FULL="1")[1]
+    """count() is a twentieth but at least 10, and everything with FULL=1."""
+    text = "def test_n(count):\n    print('got', count(10000), count(50))\n"
+    assert "got 500 10" in scratch(text)[1]
+    assert "got 10000 50" in scratch(text, FULL="1")[1]
 
 
 LOSES_TIMER = """
