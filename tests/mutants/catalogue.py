@@ -418,10 +418,34 @@ MUTANTS = (
         make="fresh_probe",
     ),
     Mutant(
+        "move-to-anybody", "The switch moves no filter to a queue of the administrator's.",
+        CORE + "vmq_filter.c",
+        "\tif (!err)\n\t\terr = vmq_filter_check_queue(&dev->queues[to],\n\t\t\t\t\t     VMQ_OWNER_VSWITCH, extack);\n",
+        "",
+        ("vmq_filter_test_move_refusals", "vmq_oracle_test_sequences"),
+    ),
+    Mutant(
+        "moved-comes-home", "A filter that was moved away does not go back when its old queue returns.",
+        CORE + "vmq_filter.c",
+        "\t\tfilters[i]->home = 0;\n",
+        "",
+        ("vmq_ethtool_test_move_from_home",),
+    ),
+    Mutant(
+        "batches-mixed", "A batch has frames of one queue.",
+        CORE + "vmq_rx.c",
+        "\tunsigned int packets;\n\n\trcu_read_lock();\n",
+        "\tstatic DEFINE_SPINLOCK(lock);\n\tstatic LIST_HEAD(kept);\n"
+        "\tunsigned int packets;\n\n\trcu_read_lock();\n"
+        "\tspin_lock(&lock);\n\tif (q->id == 1)\n\t\tlist_splice_tail_init(batch, &kept);\n"
+        "\telse\n\t\tlist_splice_tail_init(&kept, batch);\n\tspin_unlock(&lock);\n",
+        make="test_batches",
+    ),
+    Mutant(
         "uevent-without-state", "udev is told a queue's state.",
         CORE + "vmq_queue.c",
-        "char *env[4] = { id, state, name };",
-        "char *env[4] = { id, name };",
+        "char *env[5] = { id, state, vm_name, queue_name };",
+        "char *env[5] = { id, vm_name, queue_name };",
         make="test_rename",
     ),
     Mutant(
