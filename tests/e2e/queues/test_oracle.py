@@ -10,6 +10,7 @@ import zlib
 from tests.e2e.link.lib import BROADCAST, OUTSIDE, POOLS, errno_name, say, tool, vm_mac
 from tests.e2e.link.test_scenarios import running_queue
 from tests.e2e.queues.oracle import ANY, TOO_LONG, UNTAGGED, Oracle
+from tests.report import FULL
 from tests.vm.wire import eth
 
 PORTS = {"vm1": (1, vm_mac(1)), "vm2": (2, vm_mac(2)), "vm3": (3, vm_mac(3))}
@@ -133,14 +134,18 @@ class Run:
         verb = "del" if there else "add"
         if isinstance(owner, str):
             vid = "" if vlan == UNTAGGED else f"vlan {vlan} "
-            self.h.g.run(f"bridge fdb {verb} {group} {vid}dev {owner} self")
+            accepted = not self.h.g.run(f"bridge fdb {verb} {group} {vid}dev {owner} self", check=False).rc
         else:
-            self.h.must([self.h.rxq(owner, f"filter_{verb}"), self.words(group, vlan)])
-        if there:
+            error = self.write(self.h.rxq(owner, f"filter_{verb}"), self.words(group, vlan))
+            # One more VLAN of the queue: frames of another filter's address would have two queues.
+            assert error in ("", "EBUSY"), error
+            accepted = not error
+        assert accepted or not there, "a claim does not go"
+        if accepted and there:
             self.oracle.delete(group, vlan)
-        else:
+        elif accepted:
             self.oracle.add(owner, group, vlan)
-        return True
+        return accepted
 
     def change_claim(self):
         group = self.rnd.choice(list(CLAIMS))
@@ -224,7 +229,8 @@ def judge(run, taps):
 def test_random_frames(host, count):
     """Each of many random frames arrives once at exactly the places that the oracle names."""
     h, frames = host, count(100000)
-    seed = int(os.environ.get("SEED") or random.randrange(1 << 32))
+    # The short form is the same each time: what fails is of the change that is tested.
+    seed = int(os.environ.get("SEED") or (random.randrange(1 << 32) if FULL else 1))
     say(f"SEED={seed}")
     h.ports([mac for _, mac in PORTS.values()])
     assert [h.port_queue(name) for name in PORTS] == [queue for queue, _ in PORTS.values()]
@@ -232,8 +238,7 @@ def test_random_frames(host, count):
         running_queue(h, queue)
     with h.taps(*PORTS, *[(h.dev, n) for n in (0, *ADMIN)], contents=True) as t:
         run = Run(h, random.Random(seed), t)
-        run.claim(GROUPS[1], UNTAGGED)
-        run.claim(GROUPS[2], 5)
+        assert run.claim(GROUPS[1], UNTAGGED) and run.claim(GROUPS[2], 5)
         while len(run.allowed) < frames:
             run.step()
     say(f"{len(run.allowed)} frames, {len(t.frames)} receipts; changes: " + ", ".join(
