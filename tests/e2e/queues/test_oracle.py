@@ -23,6 +23,7 @@ CLAIMS = {GROUPS[1]: "vm1", GROUPS[2]: ADMIN[0]}
 VIDS = [5, 7, 4094]
 BUFFERS = ["256", "512", "1024", "auto"]
 ETHERTYPES = [0x88B5, 0x0800, 0x0806, 0x86DD, 0x9000, 0x0100]
+IP = (0x0800, 0x86DD)
 # Frames of a burst: with all copies less than half a ring.
 BURST = 50
 # What makes a frame a numbered one; the rest of it is random.
@@ -36,8 +37,11 @@ def random_frame(rnd, h, serial):
     dst = rnd.choice(MACS * 3 + UNKNOWN + GROUPS * 2 + [h.mac])
     tag = rnd.choice([None, None, 0, *VIDS, 9])
     size = rnd.choice([0, 60, 64, 200, 1000, 1514, TOO_LONG, 5000])
-    frame = eth(dst, OUTSIDE, serial=serial, size=size, ethertype=rnd.choice(ETHERTYPES))
-    frame = frame[:NUMBERED] + rnd.randbytes(len(frame) - NUMBERED)
+    ethertype = rnd.choice(ETHERTYPES)
+    frame = eth(dst, OUTSIDE, serial=serial, size=size, ethertype=ethertype)
+    # QEMU 10.0 believes the lengths in an IP header, and dies of some: no IP in these.
+    if ethertype not in IP:
+        frame = frame[:NUMBERED] + rnd.randbytes(len(frame) - NUMBERED)
     if tag is not None:
         if rnd.random() < 0.2:
             # A second tag inside the first.
