@@ -189,7 +189,6 @@ void vmq_filter_come_home_locked(struct vmq_queue *q);
 /* vmq_sysfs_dev.c, vmq_sysfs_queue.c */
 extern const struct attribute_group vmq_dev_group;
 extern const struct attribute_group vmq_queue_group;
-int vmq_sysfs_enter(struct vmq_dev *dev);
 int vmq_sysfs_begin_store(struct vmq_dev *dev, const char *buf, size_t len);
 void vmq_sysfs_end_store(struct vmq_dev *dev);
 

@@ -7,10 +7,11 @@
 #include "vmq_priv.h"
 
 /*
- * rtnl, the uplink still there, the writer the uplink's owner. Unregistering
+ * rtnl, the uplink still there, the writer the uplink's owner, the text without
+ * a NUL: who parses words would not see what comes after it. Unregistering
  * waits for stores with rtnl held, so rtnl may only be tried.
  */
-int vmq_sysfs_enter(struct vmq_dev *dev)
+static int vmq_sysfs_enter(struct vmq_dev *dev, const char *buf, size_t len)
 {
 	struct net_device *uplink = dev->uplink;
 	int err;
@@ -25,6 +26,11 @@ int vmq_sysfs_enter(struct vmq_dev *dev)
 				 "CAP_NET_ADMIN over the uplink's network namespace is needed");
 		goto unlock_rtnl;
 	}
+	if (memchr(buf, '\0', len)) {
+		err = vmq_refuse(dev, NULL, -EINVAL,
+				 "there is a NUL in the text");
+		goto unlock_rtnl;
+	}
 	return 0;
 
 unlock_rtnl:
@@ -33,29 +39,12 @@ unlock_rtnl:
 }
 
 /* The same with the device's mutex. */
-/* Who parses words would not see what comes after a NUL. */
-static int vmq_sysfs_check_text(struct vmq_dev *dev, const char *buf,
-				size_t len)
-{
-	if (!memchr(buf, '\0', len))
-		return 0;
-	return vmq_refuse(dev, NULL, -EINVAL, "there is a NUL in the text");
-}
-
 int vmq_sysfs_begin_store(struct vmq_dev *dev, const char *buf, size_t len)
 {
-	int err = vmq_sysfs_enter(dev);
+	int err = vmq_sysfs_enter(dev, buf, len);
 
-	if (err)
-		return err;
-	err = vmq_sysfs_check_text(dev, buf, len);
-	if (err)
-		goto unlock_rtnl;
-	mutex_lock(&dev->lock);
-	return 0;
-
-unlock_rtnl:
-	rtnl_unlock();
+	if (!err)
+		mutex_lock(&dev->lock);
 	return err;
 }
 
@@ -195,12 +184,10 @@ static ssize_t enabled_store(struct device *d, struct device_attribute *attr,
 	struct vmq_dev *dev = vmq_dev_from_device(d);
 	int ret;
 
-	ret = vmq_sysfs_enter(dev);
+	ret = vmq_sysfs_enter(dev, buf, count);
 	if (ret)
 		return ret;
-	ret = vmq_sysfs_check_text(dev, buf, count);
-	if (!ret)
-		ret = vmq_dev_parse_switch(dev, attr->attr.name, buf);
+	ret = vmq_dev_parse_switch(dev, attr->attr.name, buf);
 	if (ret >= 0)
 		ret = vmq_dev_enable(dev, ret, NULL);
 	rtnl_unlock();
