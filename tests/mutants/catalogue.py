@@ -418,11 +418,11 @@ MUTANTS = (
         make="fresh_probe",
     ),
     Mutant(
-        "move-to-anybody", "The switch moves no filter to a queue of the administrator's.",
+        "move-to-anybody", "No filter moves to a queue of another owner.",
         CORE + "vmq_filter.c",
-        "\tif (!err)\n\t\terr = vmq_filter_check_queue(&dev->queues[to],\n\t\t\t\t\t     VMQ_OWNER_VSWITCH, extack);\n",
-        "",
-        ("vmq_filter_test_move_refusals", "vmq_oracle_test_sequences"),
+        "err = vmq_filter_check_queue(q, filters[0]->owner, extack);",
+        "err = 0;",
+        ("vmq_filter_test_move_refusals", "vmq_ethtool_test_move_refused", "vmq_oracle_test_sequences"),
     ),
     Mutant(
         "moved-comes-home", "A filter that was moved away does not go back when its old queue returns.",

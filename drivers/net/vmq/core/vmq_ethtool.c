@@ -157,8 +157,6 @@ static int vmq_ethtool_move(struct vmq_dev *dev, struct vmq_filter *f, u16 to)
 
 	if (make)
 		err = vmq_ethtool_allocate(q);
-	else if (to)
-		err = vmq_queue_check_owner(q, VMQ_OWNER_ADMIN, NULL);
 	if (err)
 		return err;
 	if (make)

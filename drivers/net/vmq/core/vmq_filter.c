@@ -376,7 +376,10 @@ static void vmq_filter_mark(struct vmq_filter *f, u16 to)
 	f->change = VMQ_CHANGE_MOVE;
 }
 
-/* Move filters that are all on one queue; one to queue 0 cannot fail. */
+/*
+ * Move filters of one owner that are all on one queue, to queue 0 or one of his;
+ * a move to queue 0 cannot fail.
+ */
 int vmq_filter_transfer(struct vmq_dev *dev, struct vmq_filter **filters,
 			unsigned int n, u16 to,
 			struct netlink_ext_ack *extack)
@@ -386,8 +389,9 @@ int vmq_filter_transfer(struct vmq_dev *dev, struct vmq_filter **filters,
 	unsigned int i;
 	int err;
 
-	if (from == q)
-		return 0;
+	err = vmq_filter_check_queue(q, filters[0]->owner, extack);
+	if (err || from == q)
+		return err;
 	err = vmq_filter_check_state(q, extack);
 	if (err)
 		return err;
@@ -575,9 +579,6 @@ int vmq_filter_move(struct vmq_dev *dev, const u32 *fids, unsigned int n,
 		return vmq_refuse(dev, extack, -ENOMEM, "no memory for a move");
 	mutex_lock(&dev->lock);
 	err = vmq_filter_gather(dev, fids, n, filters, extack);
-	if (!err)
-		err = vmq_filter_check_queue(&dev->queues[to],
-					     VMQ_OWNER_VSWITCH, extack);
 	if (!err)
 		err = vmq_filter_transfer(dev, filters, n, to, extack);
 	mutex_unlock(&dev->lock);
