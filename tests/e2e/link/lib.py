@@ -284,6 +284,10 @@ class Host:
         self.out(f"ip link set {self.dev} up")
         topology.wait_carrier(self.g, self.dev, netns=self.netns)
 
+    def down_and_up(self):
+        self.out(f"ip link set {self.dev} down")
+        self.up()
+
     # Files
 
     @property

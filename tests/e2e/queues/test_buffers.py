@@ -19,11 +19,6 @@ def pages(h):
     return sum(inflight for _, ifindex, inflight in ask(h.g, "pools") if ifindex == index)
 
 
-def restart(h):
-    h.g.run(f"ip link set {h.dev} down && ip link set {h.dev} up")
-    topology.wait_carrier(h.g, h.dev)
-
-
 def file(h, n):
     return h.rxq(n, "buffers")
 
@@ -45,12 +40,12 @@ def test_rings_have_them(host):
             h.send(B, range(40))
             t.wait(40)
     before = h.dump()
-    restart(h)
+    h.down_and_up()
     assert h.dump() == before
     # A page pool that is new has no page but those in the ring.
     assert pages(h) == DEFAULT + DEFAULT + 1024
     h.must([mine, "auto"])
-    restart(h)
+    h.down_and_up()
     assert pages(h) == 3 * DEFAULT
     h.must([mine, "1024"])
     h.g.run(f"ethtool -G {h.dev} rx 256")

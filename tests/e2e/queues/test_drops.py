@@ -79,11 +79,6 @@ def mmio(h, offset, **options):
     return tool(h.g, "mmio", bdf=h.g.pci(0), offset=offset, **options)
 
 
-def down_and_up(h):
-    h.g.run(f"ip link set {h.dev} down && ip link set {h.dev} up")
-    topology.wait_carrier(h.g, h.dev)
-
-
 def test_switch(host):
     """Reflected, to itself, to a port that is down, link-local: each has its reason, and its counter at the port."""
     h = host
@@ -161,7 +156,7 @@ def test_stopped_with_frames(faulty):
         # From here on the NIC sends nothing.
         mmio(h, TCTL, clear=TCTL_EN)
         send_from(h, "vm1", OUTSIDE, A, list(range(200, 203 + N)))
-        down_and_up(h)
+        h.down_and_up()
         topology.wait_carrier(h.g, "vm1")
     assert not t.frames and on_wire(out) == list(range(100, 100 + N))
     assert d.queues == {

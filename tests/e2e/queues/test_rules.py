@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """ethtool's rules: one that is given again at its own location, with another queue, moves."""
 
-import re
-
 from tests.e2e.link.lib import OUTSIDE, Stream, say, vm_mac
 from tests.e2e.link.test_churn import check_stream
+from tests.e2e.link.test_ethtool import filters_in_ethtool
 from tests.vm.wire import eth
 
 A, B = vm_mac(1), vm_mac(2)
@@ -21,8 +20,7 @@ def rule(queue, loc, mac=A, vlan=f"vlan {VID} m 0xf000"):
 
 def listed(h):
     """[(location, queue), ...]"""
-    shown = h.g.out(f"ethtool -n {h.dev}")
-    return [(int(a), int(b)) for a, b in re.findall(r"^Filter: (\d+)$.*?Action: Direct to queue (\d+)", shown, re.M | re.S)]
+    return [(location, queue) for location, (_, _, queue) in filters_in_ethtool(h).items()]
 
 
 def hits(h, queue):
