@@ -8,12 +8,12 @@ N skipped"; errors count as failed. tests/lanes.py sets LANE (1 or 2: only that
 lane's tests) and LANE_RESULT (the file for tests/report.py's result; the end of the
 run is then not shown).
 
-For tests: fixtures link_guest, wired_guest, one_guest, small_guest, single_guest,
-nomsi_guest (tests/vm/topology.py), guests shared by the tests of a run, rebooted after a
-failure or for @pytest.mark.fresh; boot (a function that boots a guest of the
+For tests: fixtures link_guest, wired_guest, one_guest, small_guest, leaks_guest,
+single_guest, nomsi_guest (tests/vm/topology.py), guests shared by the tests of a run, rebooted after a
+failure; boot (a function that boots a guest of the
 test's own); count (the number of rounds: count(10000) is 500 in the short form);
 kernel (its name). All of these fail the test on a kernel complaint. A test that
-fails because the emulator lost a CPU's timer is run again, and says so. Markers: scenario("A12"), kernel("debug"), fresh.
+fails because the emulator lost a CPU's timer is run again, and says so. Markers: scenario("A12"), kernel("debug").
 The first line of a test's docstring says what it does and is printed.
 """
 
@@ -170,10 +170,10 @@ class Pool:
     def __init__(self):
         self.guests = {}
 
-    def get(self, name, kernel, fresh):
+    def get(self, name, kernel):
         key = (name, kernel)
         guest = self.guests.pop(key, None)
-        if guest and (fresh or guest.failed or not guest.alive):
+        if guest and (guest.failed or not guest.alive):
             guest.stop()
             guest = None
         if not guest:
@@ -393,7 +393,7 @@ def count():
 
 
 def shared_guest(request, name):
-    guest = pool.get(name, kernel_of(request.node), request.node.get_closest_marker("fresh") is not None)
+    guest = pool.get(name, kernel_of(request.node))
     guest.check_console()
     guest.mark(request.node.name)
     for wire in guest.wires.values():
@@ -422,6 +422,11 @@ def one_guest(request):
 @pytest.fixture
 def small_guest(request):
     yield from shared_guest(request, "small")
+
+
+@pytest.fixture
+def leaks_guest(request):
+    yield from shared_guest(request, "leaks")
 
 
 @pytest.fixture

@@ -68,10 +68,9 @@ def test_all_cases(results):
 
 
 @pytest.mark.kernel("debug")
-def test_nothing_is_left(results, guest):
-    """After the suites the modules unload, and no memory is lost."""
+def test_unload(results, guest):
+    """After the suites the modules unload, and nobody complains (test_uml.py looks for leaks)."""
+    guest.run("dmesg --clear")
     guest.run("rmmod " + " ".join(reversed(MODULES)))
     topology.unload(guest)
-    guest.run("dmesg --clear")
-    assert guest.leaks() == ""
     assert not SPLAT.search(guest.out("dmesg --notime"))

@@ -34,9 +34,11 @@ def modules_for(sequences, seed):
 
 
 def test_cases():
-    """All cases at once, but for those that need several CPUs."""
+    """All cases at once, but for those that need several CPUs; no memory is lost."""
     found = Results()
-    found.read_console(uml.run(script_output("scripts/build-modules", "uml"), MODULES), "uml")
+    said = uml.run(script_output("scripts/build-modules", "uml"), MODULES, leaks=True)
+    found.read_console(said, "uml")
+    assert not uml.leaks_in(said), uml.leaks_in(said)
     assert not found.trouble, "\n".join(found.trouble)
     bad = found.red()
     assert not bad, "\n".join(found.text[c] + "\n" + "\n".join(found.splats.get(c, [])) for c in bad)

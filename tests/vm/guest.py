@@ -230,19 +230,20 @@ class Guest:
 
     def __init__(
         self, kernel="stock", smp=2, mem=None, nics=(), append="", name="guest", keep_logs=False, console="file",
-        sleeps=False, plugin=None,
+        sleeps=False, plugin=None, leaks=False,
     ):
         """smp: CPUs; mem: MiB (None: 1024, debug 2048); append: more kernel
         command line (the last of two equal parameters wins); console: "stdio"
         puts the serial console on our terminal, for people; sleeps: it can be
         suspended, which costs others their root file system; plugin: a QEMU plugin
-        that serves a unix socket, which is then g.plugin_socket."""
+        that serves a unix socket, which is then g.plugin_socket; leaks: the debug
+        kernel's kmemleak is on, which doubles what all else takes, see leaks()."""
         self.kernel = kernel
         self.kind = "debug" if "debug" in os.path.basename(kernel) else "stock"
         self.smp, self.mem = smp, mem or (2048 if self.kind == "debug" else 1024)
         self.nics = [dict(n) for n in nics]
         self.append, self.name, self.keep_logs, self.console = append, name, keep_logs, console
-        self.sleeps, self.plugin = sleeps, plugin
+        self.sleeps, self.plugin, self.kmemleak = sleeps, plugin, leaks
         self.logs = self.private = self.process = None
         self.failed = False
         self.boots = 0
@@ -380,9 +381,10 @@ class Guest:
         # KASAN and kmemleak on an emulated CPU that shares the host's: what takes a
         # second elsewhere may take half a minute. A real lockup lasts longer.
         slow = " watchdog_thresh=30" if self.kind == "debug" else ""
+        kmemleak = "" if self.kmemleak else " kmemleak=off"
         cmdline = (
             "console=ttyS0 panic=-1 panic_on_warn=1 oops=panic tsc=reliable no_timer_check nokaslr quiet loglevel=5"
-            f" kunit.enable=1 rdinit=/init hmods={directory}/modules hname={self.name}{slow} {self.append}"
+            f" kunit.enable=1 rdinit=/init hmods={directory}/modules hname={self.name}{slow}{kmemleak} {self.append}"
         )
         log = quote_option(self.console_log)
         console = f"file,id=con,path={log}" if self.console == "file" else f"stdio,id=con,signal=off,logfile={log}"

@@ -9,6 +9,7 @@ wire: network namespace "peer", interface "peer0", up, no address.
 "one": 4 CPUs and NIC 0 alone, wired to the host, without any driver.
 "small": the same with 2 CPUs: on the debug kernel more of them only wait for each
 other's locks, whose holders the host has put to sleep.
+"leaks": "small" with kmemleak.
 "single": the same with one CPU, for which a grace period costs nothing.
 "nomsi": "link" on a machine where every device has its INTx line alone.
 
@@ -33,7 +34,8 @@ TOPOLOGIES = {
     "wired": {"smp": 4, "nics": [HOST, HUB, HUB]},
     "one": {"smp": 4, "nics": [HOST]},
     "small": {"smp": 2, "nics": [HOST]},
-    "single": {"smp": 1, "nics": [HOST]},
+    "leaks": {"smp": 2, "nics": [HOST], "leaks": True},
+    "single": {"smp": 1, "nics": [HOST], "leaks": True},
     "nomsi": {"smp": 4, "nics": [HOST, HUB, HUB], "append": "pci=nomsi"},
 }
 

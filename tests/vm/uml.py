@@ -24,6 +24,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # KASAN's shadow comes on top.
 MEMORY = "512M"
 DONE = "uml-init: done"
+LEAKS = "uml-init: leaks:"
 
 
 @functools.lru_cache(maxsize=None)
@@ -49,22 +50,30 @@ def end_group(pid):
         os.killpg(pid, signal.SIGKILL)
 
 
-def command(modules, glob, private):
+def command(modules, glob, leaks, private):
     options = [
         f"mem={MEMORY}", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", f"init={HERE}/uml-init",
         f"uml_dir={private}/", "umid=vmq", "con=null", "con0=null,fd:1", "console=tty0", "printk.time=0", "panic=-1",
     ]
+    if not leaks:
+        options.append("kmemleak=off")
     if glob:
         options.append(f"kunit.filter_glob={glob}")
     return [os.path.join(script_output("scripts/kernel", "uml"), "linux"), *options, "--", *modules]
 
 
-def run(directory, modules, glob=None, timeout=600):
-    """What the kernel said; raises Ended if it did not come to its end within @timeout seconds."""
+def leaks_in(said):
+    """What kmemleak found in a run with leaks=True; empty text if nothing."""
+    return said.partition(LEAKS)[2].partition(DONE)[0].strip()
+
+
+def run(directory, modules, glob=None, leaks=False, timeout=600):
+    """What the kernel said; raises Ended if it did not come to its end within @timeout seconds.
+    leaks: the modules go again, and kmemleak's findings come last, see leaks_in()."""
     files = [os.path.join(directory, f"{m}.ko") for m in modules]
     with tempfile.TemporaryDirectory(prefix="vmq-uml-") as private:
         with subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "--", *command(files, glob, private)],
+            ["setpriv", "--pdeathsig", "KILL", "--", *command(files, glob, leaks, private)],
             env={**os.environ, "TMPDIR": memory_dir()},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -80,6 +89,6 @@ def run(directory, modules, glob=None, timeout=600):
                 # Its own processes are in the group, also when it is gone.
                 end_group(process.pid)
     text = said.decode(errors="replace").replace("\r", "")
-    if DONE not in text:
+    if DONE not in text or leaks and LEAKS not in text:
         raise Ended(text)
     return text

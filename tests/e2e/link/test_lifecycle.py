@@ -70,9 +70,9 @@ def check_nothing_left(g):
 
 
 @pytest.fixture
-def bare_guest(small_guest):
+def bare_guest(leaks_guest):
     """A guest with NIC 0 alone, and without our modules; what they need is loaded."""
-    g = small_guest
+    g = leaks_guest
     topology.reserve(g, 0)
     load(g)
     clean(g)
@@ -85,8 +85,6 @@ def bare_guest(small_guest):
         g.run("echo 0 >/sys/kernel/rcu_expedited")
 
 
-# A fault sweep before this one may have made the kernel give up DMA debugging.
-@pytest.mark.fresh
 @pytest.mark.kernel("debug")
 def test_insmod_rmmod(bare_guest, count):
     """All modules in and out, with ports up and traffic running."""
