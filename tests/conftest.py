@@ -57,9 +57,10 @@ def kernel_of(item):
 
 
 def lane_of(item):
-    """1: end to end on the stock kernel, which is the half of it."""
+    """1: tests that share guests of the stock kernel, which is the half of it."""
     marker = item.get_closest_marker("kernel")
-    return "1" if suite_of(item) in ("link", "queues", "vswitch") and (not marker or marker.args[0] == "stock") else "2"
+    shares = any(name.endswith("_guest") for name in item.fixturenames)
+    return "1" if shares and (not marker or marker.args[0] == "stock") else "2"
 
 
 def impossible(item):
