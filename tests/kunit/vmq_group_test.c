@@ -171,6 +171,31 @@ static void vmq_group_test_second_vlan(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, twenty->received, 2);
 }
 
+/* Both are in the group: who does not claim it has the switch's copies. */
+static void vmq_group_test_handed_over(struct kunit *test)
+{
+	struct fake_nic *f = vmq_group_test_start(test);
+	struct fake_stream *s = fake_stream_add(f, G, 0);
+	u32 fid;
+	u16 id;
+
+	for (id = 3; id <= 4; id++) {
+		KUNIT_ASSERT_EQ(test, fake_allocate(f, VSWITCH, id), id);
+		fake_consume(f, id);
+		KUNIT_ASSERT_EQ(test, fake_commit(f, VSWITCH, id), 0);
+		s->members |= BIT_ULL(id);
+		s->may_copy |= BIT_ULL(id);
+	}
+	fid = fake_add(f, VSWITCH, 3, G, 0);
+	f->traffic = true;
+	for (id = 0; id < 20 && !f->broken[0]; id++)
+		KUNIT_ASSERT_EQ(test, fake_move(f, &fid, 1, id & 1 ? 3 : 4), 0);
+	fake_expect_sound(test, f);
+	KUNIT_EXPECT_EQ(test, s->claimed[3], s->sent);
+	KUNIT_EXPECT_EQ(test, s->claimed[4], s->sent);
+	KUNIT_EXPECT_GE(test, s->sent, 100);
+}
+
 /* Queue 0 has each frame once and in order, the claimant none too few. */
 static void vmq_group_test_streams(struct kunit *test)
 {
@@ -197,6 +222,7 @@ static struct kunit_case vmq_group_test_cases[] = {
 	KUNIT_CASE(vmq_group_test_mismatch),
 	KUNIT_CASE(vmq_group_test_steered),
 	KUNIT_CASE(vmq_group_test_second_vlan),
+	KUNIT_CASE(vmq_group_test_handed_over),
 	KUNIT_CASE(vmq_group_test_streams),
 	{}
 };

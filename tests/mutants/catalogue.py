@@ -321,7 +321,7 @@ MUTANTS = (
         CORE + "vmq_shift.c",
         "if (from & to || groups)",
         "if (from & to)",
-        ("vmq_oracle_test_sequences",),
+        ("vmq_group_test_handed_over",),
     ),
     Mutant(
         "group-steered-early", "The switch serves the claimant of a group until its own ring has all frames.",
