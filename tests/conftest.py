@@ -43,6 +43,8 @@ RETRIES_MAX = 2
 LANE_RESULT = os.environ.get("LANE_RESULT")
 # Fixtures that make memory run out: no kernel of a distribution can do that.
 FAULT_INJECTION = {"faulty"}
+# Fixtures that boot guests for a test alone.
+OWN_GUESTS = {"boot", "demos"}
 
 
 def suite_of(item):
@@ -57,10 +59,11 @@ def kernel_of(item):
 
 
 def lane_of(item):
-    """1: tests that share guests of the stock kernel, which is the half of it."""
+    """1: end to end with shared guests of the stock kernel, which is the half of it."""
     marker = item.get_closest_marker("kernel")
-    shares = any(name.endswith("_guest") for name in item.fixturenames)
-    return "1" if shares and (not marker or marker.args[0] == "stock") else "2"
+    stock = not marker or marker.args[0] == "stock"
+    shared = suite_of(item) in ("link", "queues", "vswitch") and OWN_GUESTS.isdisjoint(item.fixturenames)
+    return "1" if stock and shared else "2"
 
 
 def impossible(item):
@@ -107,6 +110,7 @@ class Run:
         self.logs = []
         self.times = {}
         self.current = None
+        self.next_item = None
         self.started = 0
         self.suite_started = time.monotonic()
 
@@ -255,6 +259,7 @@ def has_failed(request):
 def pytest_runtest_protocol(item, nextitem):
     """As pytest does it; but a test that lost its guest to the emulator gets another."""
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    run.next_item = nextitem
     while True:
         item.stash[failed] = False
         lost = vm.timers_lost
@@ -403,6 +408,19 @@ def shared_guest(request, name):
     # What a failed test left behind must not fail the next one.
     guest.failed |= has_failed(request)
     guest.check_console()
+    if guest.kmemleak and guest.alive and not guest.failed and not uses(run.next_item, name):
+        check_leaks(guest)
+
+
+def uses(item, name):
+    return item is not None and f"{name}_guest" in item.fixturenames
+
+
+def check_leaks(guest):
+    """Of all tests in a row on this guest: a scan takes half a minute, and names who allocated."""
+    leaks = guest.leaks()
+    assert not leaks, leaks
+    say("    kmemleak finds nothing")
 
 
 @pytest.fixture

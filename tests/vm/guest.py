@@ -243,7 +243,7 @@ class Guest:
         self.smp, self.mem = smp, mem or (2048 if self.kind == "debug" else 1024)
         self.nics = [dict(n) for n in nics]
         self.append, self.name, self.keep_logs, self.console = append, name, keep_logs, console
-        self.sleeps, self.plugin, self.kmemleak = sleeps, plugin, leaks
+        self.sleeps, self.plugin, self.kmemleak = sleeps, plugin, leaks and self.kind == "debug"
         self.logs = self.private = self.process = None
         self.failed = False
         self.boots = 0

@@ -495,16 +495,6 @@ def clean(g):
     assert r.rc == 0, f"cleaning up failed: {r.stdout[-200:]} {r.stderr}"
 
 
-def check_leaks(g):
-    """kmemleak finds nothing; a kernel without it (KERNEL=stock) is named."""
-    if g.run("test -e /sys/kernel/debug/kmemleak", check=False).rc:
-        say("this kernel has no kmemleak: leaks were not looked for")
-        return
-    leaks = g.leaks()
-    assert not leaks, leaks
-    say("kmemleak finds nothing")
-
-
 def load(g, *names):
     """topology.load, and no IPv6 on interfaces of the initial namespace: its
     own frames would disturb the counting. A NIC that a failed test left without

@@ -4,7 +4,7 @@
 import pytest
 
 from tests.e2e.link.faults import sweep
-from tests.e2e.link.lib import VM_QUEUES, Host, check_leaks, clean, vm_mac
+from tests.e2e.link.lib import VM_QUEUES, Host, clean, vm_mac
 from tests.vm import topology
 
 LEAST_SITES = 30
@@ -27,7 +27,6 @@ def test_probe(faulty):
     assert t.serials(h.dev) == list(range(20))
     topology.unload(g)
     g.run(f"echo 0 >{nic}/enable")
-    check_leaks(g)
 
 
 @pytest.mark.kernel("debug")
@@ -42,7 +41,6 @@ def test_port(faulty):
     assert h.read(f"{h.vmq}/queues_free") == str(len(VM_QUEUES))
     clean(g)
     topology.unload(g)
-    check_leaks(g)
 
 
 @pytest.mark.kernel("debug")
@@ -67,4 +65,3 @@ def test_open(faulty):
     assert all(t.serials((h.dev, n)) == list(range(10)) for n in VM_QUEUES)
     clean(g)
     topology.unload(g)
-    check_leaks(g)

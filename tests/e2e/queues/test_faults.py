@@ -5,7 +5,7 @@ changed, or done; what cannot fail by design does not."""
 import pytest
 
 from tests.e2e.link.faults import FEW_DENSE, FEW_STRIDE, sweep
-from tests.e2e.link.lib import Host, check_leaks, clean, differences, say, vm_mac
+from tests.e2e.link.lib import Host, clean, differences, say, vm_mac
 from tests.e2e.link.test_scenarios import running_queue
 from tests.vm import topology
 
@@ -117,4 +117,3 @@ def test_operations(faulty):
     g.run(f"ethtool -G {h.dev} rx 512 tx 512")
     clean(g)
     topology.unload(g)
-    check_leaks(g)
