@@ -310,6 +310,10 @@ class Host:
             found[path].append(value)
         return {path: "\n".join(lines) for path, lines in found.items()}
 
+    def vmq_files(self):
+        """All files of the uplink, its queues and its ports vm..., as files()."""
+        return self.files(f"{self.vmq}/*", f"{self.rxq('*')}/*", "/sys/class/net/vm*/vmq/*")
+
     def read(self, path):
         return self.out(f"cat {path}") if self.netns else self.g.read(path)
 

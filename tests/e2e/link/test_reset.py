@@ -151,8 +151,7 @@ class Shows:
 
     def __enter__(self):
         h = self.h
-        found = h.files(f"{h.vmq}/*", f"{h.rxq('*')}/*", "/sys/class/net/vm*/vmq/*")
-        paths = [path for path in found if not self.LEFT_OUT.search(path)]
+        paths = [path for path in h.vmq_files() if not self.LEFT_OUT.search(path)]
         self.job = spawn_tool(h.g, "shows", paths=paths, commands=[f"ethtool -n {h.dev}"])
         wait_for("all is read once", lambda: "ready" in self.job.stdout or self.job.poll() is not None, 60, 0.05)
         return self
