@@ -9,11 +9,11 @@ lane's tests) and LANE_RESULT (the file for tests/report.py's result; the end of
 run is then not shown).
 
 For tests: fixtures link_guest, wired_guest, one_guest, small_guest, leaks_guest,
-single_guest, nomsi_guest (tests/vm/topology.py), guests shared by the tests of a run, rebooted after a
-failure; boot (a function that boots a guest of the
-test's own); count (the number of rounds: count(10000) is 500 in the short form);
-kernel (its name). All of these fail the test on a kernel complaint. A test that
-fails because the emulator lost a CPU's timer is run again, and says so. Markers: scenario("A12"), kernel("debug").
+single_guest, nomsi_guest (tests/vm/topology.py), guests shared by the tests of a run,
+rebooted after a failure; boot (a function that boots a guest of the test's own); count
+(the number of rounds: count(10000) is 500 in the short form); kernel (its name). All of
+these fail the test on a kernel complaint. A test that fails because the emulator lost a
+CPU's timer is run again, and says so. Markers: scenario("A12"), kernel("debug").
 The first line of a test's docstring says what it does and is printed.
 """
 
@@ -53,17 +53,19 @@ def suite_of(item):
     return parts[1] if parts[0] == "e2e" else parts[0]
 
 
-def kernel_of(item):
+def own_kernel_of(item):
     marker = item.get_closest_marker("kernel")
-    return os.environ.get("KERNEL") or (marker.args[0] if marker else "stock")
+    return marker.args[0] if marker else "stock"
+
+
+def kernel_of(item):
+    return os.environ.get("KERNEL") or own_kernel_of(item)
 
 
 def lane_of(item):
     """1: end to end with shared guests of the stock kernel, which is the half of it."""
-    marker = item.get_closest_marker("kernel")
-    stock = not marker or marker.args[0] == "stock"
     shared = suite_of(item) in ("link", "queues", "vswitch") and OWN_GUESTS.isdisjoint(item.fixturenames)
-    return "1" if stock and shared else "2"
+    return "1" if shared and own_kernel_of(item) == "stock" else "2"
 
 
 def impossible(item):

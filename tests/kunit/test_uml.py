@@ -38,7 +38,8 @@ def test_cases():
     found = Results()
     said = uml.run(script_output("scripts/build-modules", "uml"), MODULES, leaks=True)
     found.read_console(said, "uml")
-    assert not uml.leaks_in(said), uml.leaks_in(said)
+    leaks = uml.leaks_in(said)
+    assert not leaks, leaks
     assert not found.trouble, "\n".join(found.trouble)
     bad = found.red()
     assert not bad, "\n".join(found.text[c] + "\n" + "\n".join(found.splats.get(c, [])) for c in bad)

@@ -380,11 +380,12 @@ class Guest:
         accel = os.environ.get("ACCEL") or "tcg"
         # KASAN and kmemleak on an emulated CPU that shares the host's: what takes a
         # second elsewhere may take half a minute. A real lockup lasts longer.
-        slow = " watchdog_thresh=30" if self.kind == "debug" else ""
-        kmemleak = "" if self.kmemleak else " kmemleak=off"
+        debug = " watchdog_thresh=30" if self.kind == "debug" else ""
+        if self.kind == "debug" and not self.kmemleak:
+            debug += " kmemleak=off"
         cmdline = (
             "console=ttyS0 panic=-1 panic_on_warn=1 oops=panic tsc=reliable no_timer_check nokaslr quiet loglevel=5"
-            f" kunit.enable=1 rdinit=/init hmods={directory}/modules hname={self.name}{slow}{kmemleak} {self.append}"
+            f" kunit.enable=1 rdinit=/init hmods={directory}/modules hname={self.name}{debug} {self.append}"
         )
         log = quote_option(self.console_log)
         console = f"file,id=con,path={log}" if self.console == "file" else f"stdio,id=con,signal=off,logfile={log}"
