@@ -12,6 +12,7 @@
 #include <linux/mutex.h>
 #include <linux/netdevice.h>
 #include <linux/rhashtable-types.h>
+#include <linux/types.h>
 #include <linux/u64_stats_sync.h>
 #include <linux/workqueue.h>
 #include <vmq/vmq.h>
@@ -119,6 +120,41 @@ struct vmq_hw_ops {
 	void (*queue_kick)(struct vmq_dev *dev, u16 id);
 	void (*queue_xmit)(struct vmq_dev *dev, u16 id, struct sk_buff *skb,
 			   bool more);
+};
+
+/* No CPU in particular. */
+#define VMQ_NO_CPU	UINT_MAX
+
+/**
+ * enum vmq_cpu_policy - who says which CPU the interrupt of a queue goes to
+ * @VMQ_CPU_STRICT: the driver, and nobody else moves it
+ * @VMQ_CPU_HINT: the driver, and then whoever writes smp_affinity
+ * @VMQ_CPU_FREE: the kernel, among the CPUs that queues may use
+ */
+enum vmq_cpu_policy {
+	VMQ_CPU_STRICT,
+	VMQ_CPU_HINT,
+	VMQ_CPU_FREE,
+};
+
+/**
+ * enum vmq_move - why a queue got another CPU
+ * @VMQ_MOVE_ADMIN: somebody named one
+ * @VMQ_MOVE_AUTO: somebody gave the choice back
+ * @VMQ_MOVE_CPUS: queues may use other CPUs than before
+ * @VMQ_MOVE_OFFLINE: its CPU left
+ * @VMQ_MOVE_ONLINE: the one it should have came back
+ * @VMQ_MOVE_POLICY: it got another policy
+ * @VMQ_MOVE_BALANCE: load
+ */
+enum vmq_move {
+	VMQ_MOVE_ADMIN,
+	VMQ_MOVE_AUTO,
+	VMQ_MOVE_CPUS,
+	VMQ_MOVE_OFFLINE,
+	VMQ_MOVE_ONLINE,
+	VMQ_MOVE_POLICY,
+	VMQ_MOVE_BALANCE,
 };
 
 /**
@@ -234,7 +270,12 @@ struct vmq_rx_memory {
  * @started: the rings run; core's alone
  * @parked: its ring runs, but frames of its filters use queue 0; core's alone
  * @pinned: the interrupt carries IRQ_NO_BALANCING by us; core's alone
+ * @hinted: its affinity hint is ours; core's alone
+ * @told: the interrupt was told what @seat and @cpu_policy say; core's alone
+ * @unseated: the CPU @seat has left since, so that the kernel may have moved the
+ *	interrupt; core's alone
  * @cpu_auto: @cpu was chosen by placement, not written by a user
+ * @cpu_policy: enum vmq_cpu_policy; READ_ONCE() for sysfs
  * @exact: the NIC lets in just what the queue's filters claim
  * @check: compare every frame with the filters; READ_ONCE() in the data path
  * @sole: the only filter of a queue that is not compared, whose hits are the
@@ -244,6 +285,9 @@ struct vmq_rx_memory {
  * @restore: what comes back of it when VMQ is on again; core's alone
  * @nr_filters: filters on this queue
  * @cpu: wanted CPU
+ * @seat: CPU that the interrupt is told: @cpu, or another one while that cannot
+ *	be used; VMQ_NO_CPU when it may go to any
+ * @cpu_moves: how often @seat became another CPU since allocation
  * @buffers: receive descriptors that were asked for, or 0; see
  *	vmq_queue_buffers()
  * @vm_name: user's name of the VM
@@ -267,13 +311,19 @@ struct vmq_queue {
 	bool started;
 	bool parked;
 	bool pinned;
+	bool hinted;
+	bool told;
+	bool unseated;
 	bool cpu_auto;
+	u8 cpu_policy;
 	bool exact;
 	bool check;
 	bool undrained;
 	u8 restore;
 	u16 nr_filters;
 	unsigned int cpu;
+	unsigned int seat;
+	unsigned int cpu_moves;
 	u32 buffers;
 	char vm_name[VMQ_NAME_LEN];
 	char queue_name[VMQ_NAME_LEN];
@@ -320,7 +370,13 @@ struct vmq_queue {
  * @buffers: receive descriptors of queues for which nobody asked for others;
  *	the backend's to change, under rtnl
  * @last_queue: id that the last write to vmq/allocate got, or 0
- * @text_lock: protects @last_error and the names of the queues; a leaf lock
+ * @cpus: that queues may use; written under @lock and @text_lock
+ * @leaving: CPUs that leave or have left; bits change at any time
+ * @left: CPUs that left since the last look at it; bits change at any time
+ * @hotplug_node: place among those who are told of CPUs that come and go
+ * @hotplug: puts queues onto CPUs that can be used
+ * @text_lock: protects @last_error, the names of the queues and, for readers,
+ *	@cpus; a leaf lock
  * @last_error: text and errno of the latest refusal
  */
 struct vmq_dev {
@@ -352,7 +408,13 @@ struct vmq_dev {
 	u16 last_queue;
 	struct delayed_work freeing;
 
-	spinlock_t text_lock;	/* last_error, names of the queues */
+	cpumask_var_t cpus;
+	cpumask_var_t leaving;
+	cpumask_var_t left;
+	struct hlist_node hotplug_node;
+	struct work_struct hotplug;
+
+	spinlock_t text_lock;	/* last_error, names of the queues, @cpus */
 	char last_error[160];
 };
 
@@ -366,7 +428,7 @@ struct vmq_dev {
  * Also hangs the sysfs groups onto @uplink. The backend fills
  * @dev->queues[n].irq afterwards, before register_netdev().
  *
- * Context: process, may sleep.
+ * Context: process, may sleep, neither rtnl nor the CPU hotplug lock held.
  *
  * Return: 0 or -ENOMEM or -EINVAL.
  */

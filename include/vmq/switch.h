@@ -320,6 +320,20 @@ bool vmq_queue_tx_full(const struct vmq_dev *dev, u16 id);
 int vmq_queue_tx_drain(struct vmq_dev *dev, u16 id);
 
 /**
+ * vmq_queue_cpu - which CPU delivers the frames of a queue
+ * @dev: the device
+ * @id: the queue; 0 for a port that has none
+ *
+ * Work that is done for the same VM is best done beside it.
+ *
+ * Context: any; the uplink stays registered.
+ *
+ * Return: the CPU that the queue's interrupt goes to now, or -1 while it goes
+ * nowhere because the queue's rings do not run.
+ */
+int vmq_queue_cpu(const struct vmq_dev *dev, u16 id);
+
+/**
  * vmq_stack_receive - give a frame to the uplink's stack
  * @dev: the device
  * @napi: the NAPI that polled the frame

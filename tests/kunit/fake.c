@@ -524,6 +524,16 @@ static void fake_queue_free(struct vmq_dev *dev, u16 id)
 	q->rings = false;
 }
 
+/* As the kernel does when all but one of the CPUs are offline. */
+static void fake_irq_startup(struct fake_queue *q)
+{
+	struct irq_data *data = irq_get_irq_data(q->irq);
+	struct cpumask *cpus = (void *)irq_data_get_affinity_mask(data);
+
+	if (IS_ENABLED(CONFIG_SMP) && cpumask_weight(cpus) > 1)
+		cpumask_copy(cpus, cpumask_of(cpumask_first(cpus)));
+}
+
 static int fake_queue_start(struct vmq_dev *dev, u16 id)
 {
 	struct fake_queue *q = fake_enter(dev, id);
@@ -539,7 +549,18 @@ static int fake_queue_start(struct vmq_dev *dev, u16 id)
 		return q->start_err;
 	q->started = true;
 	q->hold = false;
+	fake_irq_startup(q);
+	/* The next interrupt applies what waited. */
+	if (q->stale >= 0)
+		irq_data_update_effective_affinity(irq_get_irq_data(q->irq),
+						   cpumask_of(q->stale));
+	q->stale = -1;
 	return 0;
+}
+
+static bool fake_is_locked(const struct vmq_queue *q)
+{
+	return !q->irq_shared && q->cpu_policy == VMQ_CPU_STRICT;
 }
 
 static void fake_queue_stop(struct vmq_dev *dev, u16 id)
@@ -550,9 +571,11 @@ static void fake_queue_stop(struct vmq_dev *dev, u16 id)
 	if (!q->started || q->hold)
 		fake_break(q->nic, "queue %u stopped, but it %s", id,
 			   q->hold ? "is held" : "does not run");
-	if (irq_balancing_disabled(q->irq) == dev->queues[id].irq_shared)
+	if (irq_balancing_disabled(q->irq) != fake_is_locked(&dev->queues[id]))
 		fake_break(q->nic, "irq of queue %u was %slocked", id,
-			   dev->queues[id].irq_shared ? "" : "not ");
+			   fake_is_locked(&dev->queues[id]) ? "not " : "");
+	if (irq_data_to_desc(irq_get_irq_data(q->irq))->affinity_hint)
+		fake_break(q->nic, "irq of queue %u freed with its hint", id);
 	q->started = false;
 	/* What is still in the ring is lost; fake_received() will notice. */
 	q->nr = 0;
@@ -671,6 +694,8 @@ static int fake_irq_set_affinity(struct irq_data *data,
 	struct fake_queue *q = irq_data_get_irq_chip_data(data);
 	unsigned int cpu = cpumask_first(mask);
 
+	if (q->affinity_err)
+		return q->affinity_err;
 	q->pinned = cpu;
 	irq_data_update_effective_affinity(data, cpumask_of(cpu));
 	return IRQ_SET_MASK_OK_DONE;
@@ -772,6 +797,7 @@ static int fake_setup(struct fake_nic *f, const struct vmq_hw_caps *caps)
 		f->queues[id].nic = f;
 		f->queues[id].id = id;
 		f->queues[id].pinned = -1;
+		f->queues[id].stale = -1;
 		f->queues[id].consumer.ops = &fake_consumer_ops;
 		f->queues[id].consumer.dev = f->uplink;
 	}
@@ -995,6 +1021,23 @@ int fake_buffers(struct fake_nic *f, u16 id, u32 wanted)
 	fake_lock(f, &extack);
 	ret = vmq_buffers_set_locked(&f->dev.queues[id], wanted, &extack);
 	return fake_unlock(f, &extack, ret);
+}
+
+int fake_cpus(struct fake_nic *f, const struct cpumask *cpus)
+{
+	struct netlink_ext_ack extack;
+	int ret;
+
+	fake_lock(f, &extack);
+	ret = vmq_cpus_set_locked(&f->dev, cpus, &extack);
+	return fake_unlock(f, &extack, ret);
+}
+
+/* As the kernel does it; the core has seen it when this returns. */
+void fake_hotplug(struct fake_nic *f, unsigned int cpu, bool leaving)
+{
+	vmq_hotplug_tell(&f->dev, cpu, leaving);
+	flush_work(&f->dev.hotplug);
 }
 
 int fake_vlan_mode(struct fake_nic *f, enum vmq_vlan_mode mode)

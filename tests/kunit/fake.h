@@ -76,6 +76,9 @@ struct fake_queue {
 	u32 buffers;
 	/* CPU of the latest pin, or -1. */
 	int pinned;
+	/* Set by tests: CPU that an affinity of before sends it to at start. */
+	int stale;
+	int affinity_err;
 	unsigned int kicks;
 	unsigned int tx_drains;
 	unsigned int xmits;
@@ -164,6 +167,8 @@ int fake_add(struct fake_nic *f, enum vmq_owner owner, u16 id, u8 addr,
 int fake_del(struct fake_nic *f, enum vmq_owner owner, u32 fid);
 int fake_enable(struct fake_nic *f, bool on);
 int fake_buffers(struct fake_nic *f, u16 id, u32 wanted);
+int fake_cpus(struct fake_nic *f, const struct cpumask *cpus);
+void fake_hotplug(struct fake_nic *f, unsigned int cpu, bool leaving);
 int fake_vlan_mode(struct fake_nic *f, enum vmq_vlan_mode mode);
 int fake_move(struct fake_nic *f, const u32 *fids, unsigned int n, u16 to);
 void fake_consume(struct fake_nic *f, u16 id);

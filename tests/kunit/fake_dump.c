@@ -41,11 +41,13 @@ static int fake_dump_queues(struct fake_nic *f, char *buf, int size)
 	for (id = 0; id < f->caps.pools; id++) {
 		q = &f->dev.queues[id];
 		len += scnprintf(buf + len, size - len,
-				 "queue %u %s owner %u filters %u rings %d%d started %d%d hold %d irq %d buffers %u %u parked %d\n",
+				 "queue %u %s owner %u filters %u rings %d%d started %d%d hold %d irq %d cpu %u%s seat %u policy %u buffers %u %u parked %d\n",
 				 id, vmq_state_name(q->state), q->owner,
 				 q->nr_filters, q->rings, f->queues[id].rings,
 				 q->started, f->queues[id].started,
-				 f->queues[id].hold, q->pinned, q->buffers,
+				 f->queues[id].hold, q->pinned, q->cpu,
+				 q->cpu_auto ? " auto" : "", q->seat,
+				 q->cpu_policy, q->buffers,
 				 f->queues[id].rings ? f->queues[id].buffers : 0,
 				 q->parked);
 	}
@@ -122,6 +124,8 @@ static void fake_dump(struct fake_nic *f, char *buf)
 	len += fake_dump_filters(f, buf + len, FAKE_TEXT - len);
 	len += fake_dump_slots(f, buf + len, FAKE_TEXT - len);
 	len += fake_dump_vlans(f, buf + len, FAKE_TEXT - len);
+	len += scnprintf(buf + len, FAKE_TEXT - len, "cpus %*pbl\n",
+			 cpumask_pr_args(f->dev.cpus));
 	scnprintf(buf + len, FAKE_TEXT - len, "writes %u\n", f->mac_writes);
 }
 

@@ -19,9 +19,10 @@ SEQUENCES = 100000
 ORACLE_TIMEOUT = 7200
 # They look at CPUs, of which there is one, and at interrupts, which have no CPU.
 NEED_CPUS = {
-    ("vmq_placement", "vmq_placement_test_choose"),
-    ("vmq_placement", "vmq_placement_test_pin"),
-    ("vmq_placement", "vmq_placement_test_move"),
+    *(("vmq_placement", f"vmq_placement_test_{case}") for case in (
+        "choose", "pin", "move", "move_fails", "stale", "hint", "hint_user", "free", "cpus", "cpus_off", "hotplug",
+        "hotplug_late",
+    )),
 }
 
 

@@ -405,16 +405,16 @@ MUTANTS = (
     ),
     Mutant(
         "replay-forgets-pin", "When a queue's rings come up, its interrupt goes to its CPU.",
-        CORE + "vmq_queue.c",
-        "\tvmq_placement_pin(q);\n\terr = ops->queue_start",
-        "\terr = ops->queue_start",
+        CORE + "vmq_placement.c",
+        "\t\tWRITE_ONCE(q->seat, cpu);\n\t\tif (cpu",
+        "\t\tif (cpu",
         make="configured_while_down",
     ),
     Mutant(
         "cpu-0-like-others", "CPU 0 serves a queue only when all others serve more.",
-        CORE + "vmq_placement.c",
-        "if (cpu && (best == nr_cpu_ids || load[cpu] < load[best]))",
-        "if (best == nr_cpu_ids || load[cpu] < load[best])",
+        CORE + "vmq_cpus.c",
+        "if (!cpu || !than)\n\t\treturn cpu;",
+        "if (!cpu || !than)\n\t\treturn !cpu;",
         make="fresh_probe",
     ),
     Mutant(

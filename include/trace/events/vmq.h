@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What vmq decides: states of queues, filters, and where frames go. For
+ * What vmq decides: states of queues, their CPUs, filters, and where frames go. For
  * people who ask why a frame went somewhere, and for tests.
  */
 #undef TRACE_SYSTEM
@@ -20,6 +20,24 @@ TRACE_DEFINE_ENUM(VMQ_QUEUE_RUNNING);
 TRACE_DEFINE_ENUM(VMQ_QUEUE_PAUSED);
 TRACE_DEFINE_ENUM(VMQ_QUEUE_STOPPING);
 TRACE_DEFINE_ENUM(VMQ_QUEUE_FREEING);
+
+TRACE_DEFINE_ENUM(VMQ_MOVE_ADMIN);
+TRACE_DEFINE_ENUM(VMQ_MOVE_AUTO);
+TRACE_DEFINE_ENUM(VMQ_MOVE_CPUS);
+TRACE_DEFINE_ENUM(VMQ_MOVE_OFFLINE);
+TRACE_DEFINE_ENUM(VMQ_MOVE_ONLINE);
+TRACE_DEFINE_ENUM(VMQ_MOVE_POLICY);
+TRACE_DEFINE_ENUM(VMQ_MOVE_BALANCE);
+
+#define vmq_trace_move(why)					\
+	__print_symbolic(why,					\
+			 { VMQ_MOVE_ADMIN, "admin" },		\
+			 { VMQ_MOVE_AUTO, "auto" },		\
+			 { VMQ_MOVE_CPUS, "cpus" },		\
+			 { VMQ_MOVE_OFFLINE, "offline" },	\
+			 { VMQ_MOVE_ONLINE, "online" },		\
+			 { VMQ_MOVE_POLICY, "policy" },		\
+			 { VMQ_MOVE_BALANCE, "balance" })
 
 #define vmq_trace_state(state)					\
 	__print_symbolic(state,					\
@@ -66,6 +84,29 @@ TRACE_EVENT(vmq_queue_state,
 	TP_printk("%s queue=%u vm=%s %s -> %s", __get_str(uplink),
 		  __entry->queue, __get_str(vm_name),
 		  vmq_trace_state(__entry->from), vmq_trace_state(__entry->to))
+);
+
+/* A queue gets another CPU; -1 is any that queues may use. */
+TRACE_EVENT(vmq_placement_move,
+	TP_PROTO(const struct vmq_queue *q, int from, int to, u8 why),
+	TP_ARGS(q, from, to, why),
+	TP_STRUCT__entry(
+		__string(uplink, netdev_name(q->dev->uplink))
+		__field(u16, queue)
+		__field(u8, why)
+		__field(int, from)
+		__field(int, to)
+	),
+	TP_fast_assign(
+		__assign_str(uplink);
+		__entry->queue = q->id;
+		__entry->why = why;
+		__entry->from = from;
+		__entry->to = to;
+	),
+	TP_printk("%s queue=%u cpu %d -> %d why=%s", __get_str(uplink),
+		  __entry->queue, __entry->from, __entry->to,
+		  vmq_trace_move(__entry->why))
 );
 
 DECLARE_EVENT_CLASS(vmq_filter,

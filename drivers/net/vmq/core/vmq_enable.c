@@ -8,14 +8,9 @@
 #include <linux/rtnetlink.h>
 #include "vmq_priv.h"
 
-static bool vmq_enable_has(const struct vmq_queue *q)
-{
-	return q->state != VMQ_QUEUE_UNDEFINED && q->state < VMQ_QUEUE_STOPPING;
-}
-
 static void vmq_enable_put_away(struct vmq_queue *q)
 {
-	if (!vmq_enable_has(q))
+	if (!vmq_queue_is_allocated(q))
 		return;
 	q->restore = vmq_queue_is_committed(q) ? VMQ_RESTORE_COMMITTED :
 						 VMQ_RESTORE_ALLOCATED;
@@ -35,6 +30,7 @@ void vmq_enable_restore_locked(struct vmq_queue *q)
 	if (how < VMQ_RESTORE_ALLOCATED || q->state != VMQ_QUEUE_UNDEFINED)
 		return;
 	q->restore = VMQ_RESTORE_NONE;
+	vmq_placement_revive(q);
 	WARN_ON_ONCE(vmq_queue_event(q, VMQ_EVENT_ALLOCATE));
 	if (how == VMQ_RESTORE_COMMITTED)
 		vmq_queue_commit_locked(q, q->owner, NULL);
@@ -65,7 +61,8 @@ static void vmq_enable_keep_cpus(struct vmq_dev *dev, bool keep)
 	mutex_lock(&dev->lock);
 	for (id = 1; id < dev->caps->pools; id++) {
 		q = &dev->queues[id];
-		if (keep && vmq_enable_has(q) && q->owner == VMQ_OWNER_VSWITCH)
+		if (keep && vmq_queue_is_allocated(q) &&
+		    q->owner == VMQ_OWNER_VSWITCH)
 			q->restore = VMQ_RESTORE_CPU;
 		else if (!keep && q->restore == VMQ_RESTORE_CPU)
 			q->restore = VMQ_RESTORE_NONE;

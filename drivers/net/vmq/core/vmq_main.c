@@ -23,8 +23,7 @@ static void vmq_queue_init_default(struct vmq_queue *q)
 {
 	q->owner = VMQ_OWNER_ADMIN;
 	strscpy(q->vm_name, "default", sizeof(q->vm_name));
-	q->cpu_auto = true;
-	q->cpu = vmq_placement_pick(q);
+	vmq_placement_assign(q);
 	q->state = VMQ_QUEUE_RUNNING;
 }
 
@@ -52,19 +51,32 @@ int vmq_dev_init(struct vmq_dev *dev, struct net_device *uplink,
 	err = vmq_route_init(dev);
 	if (err)
 		goto fini_filters;
+	err = vmq_cpus_init(dev);
+	if (err)
+		goto fini_route;
 
 	mutex_init(&dev->lock);
 	spin_lock_init(&dev->text_lock);
 	INIT_DELAYED_WORK(&dev->freeing, vmq_queue_freeing_work);
 	for (i = 0; i < caps->pools; i++)
 		vmq_queue_init(dev, i);
+	err = vmq_hotplug_join(dev);
+	if (err)
+		goto fini_cpus;
+	mutex_lock(&dev->lock);
 	vmq_queue_init_default(&dev->queues[0]);
+	mutex_unlock(&dev->lock);
 	dev->enabled = vmq_dev_has_vmq(dev);
 	dev->buffers = caps->buffers;
 	uplink->sysfs_groups[0] = &vmq_dev_group;
 	uplink->sysfs_rx_queue_group = &vmq_queue_group;
 	return 0;
 
+fini_cpus:
+	mutex_destroy(&dev->lock);
+	vmq_cpus_fini(dev);
+fini_route:
+	vmq_route_fini(dev);
 fini_filters:
 	vmq_filter_table_fini(dev);
 free_queues:
@@ -75,12 +87,14 @@ EXPORT_SYMBOL_GPL(vmq_dev_init);
 
 void vmq_dev_fini(struct vmq_dev *dev)
 {
+	vmq_hotplug_leave(dev);
 	cancel_delayed_work_sync(&dev->freeing);
 	mutex_lock(&dev->lock);
 	/* Nothing comes back any more. */
 	dev->enabled = false;
 	vmq_queue_finish_freeing(dev);
 	mutex_unlock(&dev->lock);
+	vmq_cpus_fini(dev);
 	vmq_route_fini(dev);
 	vmq_filter_table_fini(dev);
 	mutex_destroy(&dev->lock);
@@ -172,5 +186,17 @@ struct net_device *vmq_dev_uplink(const struct vmq_dev *dev)
 }
 EXPORT_SYMBOL_GPL(vmq_dev_uplink);
 
+static int __init vmq_main_init(void)
+{
+	return vmq_hotplug_setup();
+}
+
+static void __exit vmq_main_exit(void)
+{
+	vmq_hotplug_remove();
+}
+
+module_init(vmq_main_init);
+module_exit(vmq_main_exit);
 MODULE_DESCRIPTION("Virtual machine queues: core");
 MODULE_LICENSE("GPL");

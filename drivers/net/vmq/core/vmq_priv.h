@@ -4,6 +4,7 @@
 #define _VMQ_PRIV_H
 
 #include <linux/atomic.h>
+#include <linux/cpumask.h>
 #include <linux/rhashtable.h>
 #include <linux/rtnetlink.h>
 #include <vmq/hw.h>
@@ -78,6 +79,15 @@ struct vmq_route {
 	u16 lacking_vid;
 };
 
+/* What decides between CPUs for a queue. */
+struct vmq_choice {
+	struct cpumask usable;		/* candidates */
+	struct cpumask near;		/* the NIC */
+	struct cpumask isolated;	/* kept for other work */
+	unsigned int now;		/* the queue's CPU, or VMQ_NO_CPU */
+	u16 load[];			/* other queues, by CPU */
+};
+
 /* vmq_state.c */
 const char *vmq_state_name(enum vmq_queue_state state);
 int vmq_state_next(enum vmq_queue_state state, enum vmq_queue_event event);
@@ -113,15 +123,36 @@ void vmq_shift_settle(struct vmq_dev *dev);
 int vmq_vlan_set_mode_locked(struct vmq_dev *dev, enum vmq_vlan_mode mode,
 			     struct netlink_ext_ack *extack);
 
-/* vmq_placement.c */
-unsigned int vmq_placement_choose(const struct cpumask *candidates,
-				  const u16 *load);
-unsigned int vmq_placement_pick(const struct vmq_queue *q);
-int vmq_placement_set(struct vmq_queue *q, unsigned int cpu);
+/* vmq_cpus.c: which CPUs; vmq_dev.lock held */
+int vmq_cpus_init(struct vmq_dev *dev);
+void vmq_cpus_fini(struct vmq_dev *dev);
+unsigned int vmq_cpus_choose(const struct vmq_choice *c);
+unsigned int vmq_cpus_pick(const struct vmq_queue *q);
+bool vmq_cpus_usable(const struct vmq_dev *dev, unsigned int cpu);
+bool vmq_cpus_fit(const struct vmq_dev *dev, unsigned int cpu);
+int vmq_cpus_set_locked(struct vmq_dev *dev, const struct cpumask *cpus,
+			struct netlink_ext_ack *extack);
+
+/* vmq_placement.c: vmq_dev.lock held, but for the one that is effective */
+enum vmq_move vmq_placement_why(const struct vmq_queue *q);
+void vmq_placement_assign(struct vmq_queue *q);
+void vmq_placement_revive(struct vmq_queue *q);
+void vmq_placement_reseat(struct vmq_queue *q, enum vmq_move why);
+int vmq_placement_set(struct vmq_queue *q, unsigned int cpu, enum vmq_move why);
+int vmq_placement_set_policy(struct vmq_queue *q, enum vmq_cpu_policy policy);
 void vmq_placement_pin(struct vmq_queue *q);
 void vmq_placement_lock_irq(struct vmq_queue *q);
+void vmq_placement_unhint(struct vmq_queue *q);
 void vmq_placement_unlock_irq(struct vmq_queue *q);
+unsigned int vmq_placement_serves(const struct vmq_queue *q);
 int vmq_placement_effective(const struct vmq_queue *q);
+
+/* vmq_hotplug.c: no lock held */
+int vmq_hotplug_setup(void);
+void vmq_hotplug_remove(void);
+int vmq_hotplug_join(struct vmq_dev *dev);
+void vmq_hotplug_leave(struct vmq_dev *dev);
+void vmq_hotplug_tell(struct vmq_dev *dev, unsigned int cpu, bool leaving);
 
 /* vmq_queue.c: all with vmq_dev.lock held */
 int vmq_queue_check_id(struct vmq_dev *dev, u16 id,
@@ -195,6 +226,18 @@ void vmq_sysfs_end_store(struct vmq_dev *dev);
 static inline struct vmq_dev *vmq_dev_from_netdev(struct net_device *uplink)
 {
 	return netdev_priv(uplink);
+}
+
+/* Neither undefined nor on its way there. */
+static inline bool vmq_queue_is_allocated(const struct vmq_queue *q)
+{
+	return q->state != VMQ_QUEUE_UNDEFINED && q->state < VMQ_QUEUE_STOPPING;
+}
+
+/* Placement has one CPU for it, and the interrupt is its to move. */
+static inline bool vmq_queue_has_cpu(const struct vmq_queue *q)
+{
+	return !q->irq_shared && READ_ONCE(q->cpu_policy) != VMQ_CPU_FREE;
 }
 
 static inline bool vmq_queue_is_committed(const struct vmq_queue *q)

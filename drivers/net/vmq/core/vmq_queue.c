@@ -16,8 +16,8 @@ void vmq_queue_announce(struct vmq_queue *q, const char *file)
 	char vm_name[sizeof("VMQ_VM_NAME=") + VMQ_NAME_LEN];
 	bool exists = q->state != VMQ_QUEUE_UNDEFINED;
 	struct net_device *uplink = q->dev->uplink;
-	char id[24], state[32];
-	char *env[5] = { id, state, vm_name, queue_name };
+	char id[24], state[32], cpu[24] = "VMQ_CPU=none";
+	char *env[6] = { id, state, vm_name, queue_name, cpu };
 	struct kobject *kobj;
 
 	if (uplink->reg_state != NETREG_REGISTERED)
@@ -30,6 +30,8 @@ void vmq_queue_announce(struct vmq_queue *q, const char *file)
 		 exists ? q->vm_name : "");
 	snprintf(queue_name, sizeof(queue_name), "VMQ_QUEUE_NAME=%s",
 		 exists ? q->queue_name : "");
+	if (exists && vmq_queue_has_cpu(q))
+		snprintf(cpu, sizeof(cpu), "VMQ_CPU=%u", q->cpu);
 	sysfs_notify(kobj, "vmq", file);
 	kobject_uevent_env(kobj, KOBJ_CHANGE, env);
 }
@@ -75,10 +77,10 @@ int vmq_queue_up(struct vmq_queue *q)
 	err = ops->queue_start(q->dev, q->id);
 	if (err)
 		goto free_rings;
+	WRITE_ONCE(q->started, true);
 	vmq_placement_lock_irq(q);
 	q->undrained = false;
 	q->parked = false;
-	WRITE_ONCE(q->started, true);
 	return 0;
 
 free_rings:
@@ -93,6 +95,7 @@ void vmq_queue_down(struct vmq_queue *q)
 	if (!q->started)
 		return;
 	WRITE_ONCE(q->started, false);
+	vmq_placement_unhint(q);
 	q->dev->ops->queue_stop(q->dev, q->id);
 	vmq_placement_unlock_irq(q);
 }
@@ -168,10 +171,11 @@ int vmq_queue_allocate_locked(struct vmq_queue *q, enum vmq_owner owner,
 
 	vmq_queue_set_names(q, vm_name);
 	q->owner = owner;
-	if (q->restore != VMQ_RESTORE_CPU) {
+	if (q->restore == VMQ_RESTORE_CPU) {
+		vmq_placement_revive(q);
+	} else {
 		WRITE_ONCE(q->buffers, 0);
-		q->cpu_auto = true;
-		WRITE_ONCE(q->cpu, vmq_placement_pick(q));
+		vmq_placement_assign(q);
 	}
 	q->restore = VMQ_RESTORE_NONE;
 	err = vmq_queue_event(q, VMQ_EVENT_ALLOCATE);
@@ -463,3 +467,9 @@ void vmq_queue_set_consumer(struct vmq_dev *dev, u16 id,
 		synchronize_net();
 }
 EXPORT_SYMBOL_GPL(vmq_queue_set_consumer);
+
+int vmq_queue_cpu(const struct vmq_dev *dev, u16 id)
+{
+	return vmq_placement_effective(&dev->queues[id]);
+}
+EXPORT_SYMBOL_GPL(vmq_queue_cpu);

@@ -268,6 +268,53 @@ static ssize_t count_hits_store(struct device *d, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RW(count_hits);
 
+/* Written under the same lock, so that nobody sees half of a set. */
+static ssize_t cpus_show(struct device *d, struct device_attribute *attr,
+			 char *buf)
+{
+	struct vmq_dev *dev = vmq_dev_from_device(d);
+	ssize_t len;
+
+	spin_lock_bh(&dev->text_lock);
+	len = sysfs_emit(buf, "%*pbl\n", cpumask_pr_args(dev->cpus));
+	spin_unlock_bh(&dev->text_lock);
+	return len;
+}
+
+static int vmq_dev_write_cpus(struct vmq_dev *dev, const char *buf,
+			      struct cpumask *cpus)
+{
+	if (sysfs_streq(buf, "auto"))
+		cpumask_copy(cpus, cpu_possible_mask);
+	else if (cpulist_parse(buf, cpus))
+		return vmq_refuse(dev, NULL, -EINVAL,
+				  "cpus takes a list of CPUs like 0-3,6, or auto");
+	return vmq_cpus_set_locked(dev, cpus, NULL);
+}
+
+static ssize_t cpus_store(struct device *d, struct device_attribute *attr,
+			  const char *buf, size_t count)
+{
+	struct vmq_dev *dev = vmq_dev_from_device(d);
+	cpumask_var_t cpus;
+	int err;
+
+	if (!alloc_cpumask_var(&cpus, GFP_KERNEL))
+		return -ENOMEM;
+	err = vmq_sysfs_begin_store(dev, buf, count);
+	if (err)
+		goto free_cpus;
+	err = vmq_dev_write_cpus(dev, buf, cpus);
+	if (!err)
+		sysfs_notify(&d->kobj, "vmq", "cpus");
+	vmq_sysfs_end_store(dev);
+
+free_cpus:
+	free_cpumask_var(cpus);
+	return err ? err : count;
+}
+static DEVICE_ATTR_RW(cpus);
+
 static ssize_t default_queue_show(struct device *d,
 				  struct device_attribute *attr, char *buf)
 {
@@ -321,6 +368,7 @@ static DEVICE_ATTR_RW(allocate);
 static struct attribute *vmq_dev_attrs[] = {
 	&dev_attr_allocate.attr,
 	&dev_attr_count_hits.attr,
+	&dev_attr_cpus.attr,
 	&dev_attr_default_queue.attr,
 	&dev_attr_enabled.attr,
 	&dev_attr_hw_mac_filters.attr,

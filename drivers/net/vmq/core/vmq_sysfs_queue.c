@@ -193,9 +193,42 @@ static ssize_t vmq_cpu_show(struct netdev_rx_queue *rxq, char *buf)
 {
 	struct vmq_queue *q = vmq_queue_from_rx(rxq);
 
-	return vmq_queue_exists(q) && !q->irq_shared ?
+	return vmq_queue_exists(q) && vmq_queue_has_cpu(q) ?
 	       sysfs_emit(buf, "%u\n", READ_ONCE(q->cpu)) :
 	       sysfs_emit(buf, "none\n");
+}
+
+/* May the queue's interrupt be moved at all? */
+static int vmq_queue_check_irq(struct vmq_queue *q)
+{
+	int err = vmq_queue_check_set(q);
+
+	if (!err && q->irq_shared)
+		err = vmq_refuse(q->dev, NULL, -EOPNOTSUPP,
+				 "the interrupt of queue %u is for other devices, too, and is not pinned",
+				 q->id);
+	return err;
+}
+
+/* The CPU that a word means for a queue, or why it means none. */
+static int vmq_cpu_parse(struct vmq_queue *q, const char *word,
+			 unsigned int *cpu)
+{
+	if (!strcmp(word, "auto")) {
+		*cpu = vmq_cpus_pick(q);
+		return 0;
+	}
+	if (kstrtouint(word, 10, cpu))
+		return vmq_refuse(q->dev, NULL, -EINVAL,
+				  "cpu takes the number of a CPU, or auto");
+	if (!vmq_cpus_usable(q->dev, *cpu))
+		return vmq_refuse(q->dev, NULL, -EINVAL,
+				  "CPU %u is not online", *cpu);
+	if (!cpumask_test_cpu(*cpu, q->dev->cpus))
+		return vmq_refuse(q->dev, NULL, -EINVAL,
+				  "CPU %u is not among those in vmq/cpus",
+				  *cpu);
+	return 0;
 }
 
 static int vmq_cpu_write(struct vmq_queue *q, const char *word)
@@ -204,22 +237,18 @@ static int vmq_cpu_write(struct vmq_queue *q, const char *word)
 	unsigned int cpu;
 	int err;
 
-	err = vmq_queue_check_set(q);
+	err = vmq_queue_check_irq(q);
 	if (err)
 		return err;
-	if (q->irq_shared)
-		return vmq_refuse(q->dev, NULL, -EOPNOTSUPP,
-				  "the interrupt of queue %u is for other devices, too, and is not pinned",
+	if (q->cpu_policy == VMQ_CPU_FREE)
+		return vmq_refuse(q->dev, NULL, -EINVAL,
+				  "queue %u has no CPU of its own while cpu_policy is free",
 				  q->id);
-	if (cpu_auto)
-		cpu = vmq_placement_pick(q);
-	else if (kstrtouint(word, 10, &cpu))
-		return vmq_refuse(q->dev, NULL, -EINVAL,
-				  "cpu takes the number of a CPU, or auto");
-	if (cpu >= nr_cpu_ids || !cpu_online(cpu))
-		return vmq_refuse(q->dev, NULL, -EINVAL,
-				  "CPU %u is not online", cpu);
-	err = vmq_placement_set(q, cpu);
+	err = vmq_cpu_parse(q, word, &cpu);
+	if (err)
+		return err;
+	err = vmq_placement_set(q, cpu,
+				cpu_auto ? VMQ_MOVE_AUTO : VMQ_MOVE_ADMIN);
 	if (err)
 		return vmq_refuse(q->dev, NULL, err,
 				  "the interrupt of queue %u cannot go to CPU %u",
@@ -240,12 +269,52 @@ static ssize_t vmq_cpu_effective_show(struct netdev_rx_queue *rxq, char *buf)
 }
 VMQ_QUEUE_ATTR_RO(cpu_effective);
 
+static const char * const vmq_cpu_policies[] = {
+	[VMQ_CPU_STRICT]	= "strict",
+	[VMQ_CPU_HINT]		= "hint",
+	[VMQ_CPU_FREE]		= "free",
+};
+
 static ssize_t vmq_cpu_policy_show(struct netdev_rx_queue *rxq, char *buf)
 {
-	return sysfs_emit(buf, "%s\n", vmq_queue_from_rx(rxq)->irq_shared ?
-					"free" : "strict");
+	struct vmq_queue *q = vmq_queue_from_rx(rxq);
+	u8 policy = VMQ_CPU_STRICT;
+
+	if (q->irq_shared)
+		policy = VMQ_CPU_FREE;
+	else if (vmq_queue_exists(q))
+		policy = READ_ONCE(q->cpu_policy);
+	return sysfs_emit(buf, "%s\n", vmq_cpu_policies[policy]);
 }
-VMQ_QUEUE_ATTR_RO(cpu_policy);
+
+static int vmq_cpu_policy_write(struct vmq_queue *q, const char *word)
+{
+	int policy, err;
+
+	err = vmq_queue_check_irq(q);
+	if (err)
+		return err;
+	policy = sysfs_match_string(vmq_cpu_policies, word);
+	if (policy < 0)
+		return vmq_refuse(q->dev, NULL, -EINVAL,
+				  "cpu_policy takes strict, hint or free");
+	err = vmq_placement_set_policy(q, policy);
+	if (err)
+		return vmq_refuse(q->dev, NULL, err,
+				  "the interrupt of queue %u cannot be moved",
+				  q->id);
+	vmq_queue_announce(q, "cpu_policy");
+	return 0;
+}
+
+VMQ_QUEUE_TEXT_STORE(cpu_policy);
+
+static ssize_t vmq_cpu_moves_show(struct netdev_rx_queue *rxq, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  READ_ONCE(vmq_queue_from_rx(rxq)->cpu_moves));
+}
+VMQ_QUEUE_ATTR_RO(cpu_moves);
 
 static ssize_t vmq_buffers_show(struct netdev_rx_queue *rxq, char *buf)
 {
@@ -455,6 +524,7 @@ static struct attribute *vmq_queue_attrs[] = {
 	&vmq_attr_buffers.attr,
 	&vmq_attr_cpu.attr,
 	&vmq_attr_cpu_effective.attr,
+	&vmq_attr_cpu_moves.attr,
 	&vmq_attr_cpu_policy.attr,
 	&vmq_attr_exact.attr,
 	&vmq_attr_filter_add.attr,

@@ -68,6 +68,22 @@ static ssize_t exclusive_store(struct device *dev,
 }
 static DEVICE_ATTR_RW(exclusive);
 
+/* The device goes before the port's files do, as vsw_sysfs_emit_switch() says. */
+static ssize_t cpu_show(struct device *dev, struct device_attribute *attr,
+			char *buf)
+{
+	struct vsw_port *port = vsw_sysfs_port(dev);
+	int cpu = -1;
+
+	rcu_read_lock();
+	if (READ_ONCE(port->dev->reg_state) == NETREG_REGISTERED)
+		cpu = vmq_queue_cpu(port->uplink->vmq, READ_ONCE(port->queue));
+	rcu_read_unlock();
+	return cpu < 0 ? sysfs_emit(buf, "none\n") :
+			 sysfs_emit(buf, "%d\n", cpu);
+}
+static DEVICE_ATTR_RO(cpu);
+
 static u64 vsw_sysfs_read(const u64_stats_t *value,
 			  const struct u64_stats_sync *syncp)
 {
@@ -161,6 +177,7 @@ static struct attribute *vsw_sysfs_port_attrs[] = {
 	&dev_attr_queue.attr,
 	&dev_attr_reason.attr,
 	&dev_attr_exclusive.attr,
+	&dev_attr_cpu.attr,
 	&dev_attr_rx_queue_packets.attr,
 	&dev_attr_rx_switch_packets.attr,
 	&dev_attr_lookups.attr,
