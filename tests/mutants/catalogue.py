@@ -596,6 +596,27 @@ MUTANTS = (
         "if (!vsw_forward_lookup(up, &source) || vid != U16_MAX)",
         make="test_reflected",
     ),
+    Mutant(
+        "link-set-up-for-nothing", "ethtool -s that changes nothing leaves the link alone.",
+        IGB + "igbq_ethtool.c",
+        "if (err || (offer == nic->link_offer && bmcr == nic->link_bmcr))",
+        "if (err)",
+        make="test_link_settings",
+    ),
+    Mutant(
+        "link-offers-all", "The partner is offered what ethtool -s says, and no more.",
+        IGB + "igbq_phy.c",
+        "err = igbq_phy_offer(nic, READ_ONCE(nic->link_offer));",
+        "err = igbq_phy_offer(nic, IGBQ_LINK_MODES);",
+        make="test_link_settings",
+    ),
+    Mutant(
+        "link-forced-in-phy-alone", "Without negotiation the MAC is told speed and duplex, too.",
+        IGB + "igbq_phy.c",
+        "\tigbq_phy_force_mac(nic, bmcr);\n",
+        "",
+        make="test_link_settings",
+    ),
 )
 
 

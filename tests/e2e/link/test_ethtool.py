@@ -2,6 +2,7 @@
 """What ethtool says and sets on an uplink and a port, and that sysfs and bridge
 say the same. Offloads are in test_traffic.py, refused rules in test_refusals.py."""
 
+import os
 import re
 import time
 
@@ -75,6 +76,177 @@ def test_identity_and_link(host):
         check_link(h, dev, False)
     assert refused(h, f"-r {h.dev}") == "ENETDOWN"
     assert refused(h, "-r vm1") == "EOPNOTSUPP"
+
+
+GIGABIT, FAST, SLOW = "1000baseT/Full", ("100baseT/Half", "100baseT/Full"), ("10baseT/Half", "10baseT/Full")
+# Registers of the PHY (IEEE 802.3, 22.2.4), and the bits that say speed, duplex, negotiation, and what is offered.
+CONTROL, OFFER, GIGABIT_CONTROL = 0, 4, 9
+# All that the 82576 has, as ethtool counts modes.
+EVERYTHING = 0x2F
+MODE, OFFERS, PAUSE, GIGABIT_OFFERS = 0x3140, 0x1E0, 0xC00, 0x300
+
+
+class Phy:
+    """What the PHY is told meanwhile, in QEMU's own words; a context manager."""
+
+    def __init__(self, h):
+        self.g = h.g
+
+    def log(self, what):
+        self.g.qmp("human-monitor-command", **{"command-line": f"log {what}"})
+
+    def __enter__(self):
+        self.log("trace:igb_core_mdic_write")
+        self.start = self.size()
+        return self
+
+    def __exit__(self, *_):
+        self.log("none")
+
+    def size(self):
+        return os.path.getsize(f"{self.g.logs}/qemu.log")
+
+    def forget(self):
+        self.start = self.size()
+
+    def told(self):
+        """{register: what was written to it last}."""
+        with open(f"{self.g.logs}/qemu.log", errors="replace") as f:
+            f.seek(self.start)
+            said = re.findall(r"PHY\[(\d+)\] = 0x([0-9a-fA-F]+)", f.read())
+        return {int(register): int(value, 16) for register, value in said}
+
+
+def link_settings(h):
+    """(speed, duplex, autonegotiation, set of offered modes, set of the partner's) as ethtool shows them."""
+    text = h.g.out(f"ethtool {h.dev}")
+    shown = settings(text)
+
+    def modes(title):
+        block = re.search(rf"^\t{title} link modes:((?:\s+\S*base\S+|\s+Not reported)+)$", text, re.M)
+        return set(block[1].split()) - {"Not", "reported"} if block else set()
+
+    ours, theirs = modes("Advertised"), modes("Link partner advertised")
+    return shown["Speed"], shown["Duplex"], shown["Auto-negotiation"], ours, theirs
+
+
+def flaps(h):
+    return int(h.read(f"/sys/class/net/{h.dev}/carrier_changes"))
+
+
+def replug(h):
+    """The cable out and in again: an emulated NIC that does not negotiate looks for a link then only."""
+    for up in (False, True):
+        h.g.qmp("set_link", name=f"nic{h.nic}", up=up)
+        wait_for(f"carrier {int(up)}", lambda up=up: h.read(f"/sys/class/net/{h.dev}/carrier") == str(int(up)), 20)
+
+
+def check_frames(h):
+    with h.taps("vm1") as t:
+        h.send(A, range(20))
+        t.wait(20)
+    assert t.serials("vm1") == list(range(20))
+
+
+def test_link_settings(host):
+    """ethtool -s: what is offered or forced is what the PHY is told, is kept, and the link flaps for changes alone."""
+    h = host
+    h.port("vm1", A)
+    everything = {GIGABIT, *FAST, *SLOW}
+    speed, duplex, auto, ours, theirs = link_settings(h)
+    assert (speed, duplex, auto, ours) == ("1000Mb/s", "Full", "on", everything)
+    assert "100baseT/Full" in theirs, "the partner's modes are not shown"
+    reset = f"echo 1 >/sys/bus/pci/devices/{h.g.pci(h.nic)}/reset"
+    down_and_up = f"ip link set {h.dev} down && ip link set {h.dev} up"
+    try:
+        with Phy(h) as phy:
+            check_same(h, phy, "autoneg on", f"advertise {EVERYTHING:#x}")
+            check_offers(h, phy, reset, down_and_up)
+            check_forced(h, phy, reset, down_and_up)
+            check_same(h, phy, "autoneg off speed 100 duplex full")
+        assert refused(h, f"-r {h.dev}") == "EINVAL" and h.last_error().startswith("autonegotiation is off")
+    finally:
+        h.g.run(f"ethtool -s {h.dev} autoneg on", check=False)
+        topology.wait_carrier(h.g, h.dev)
+        wait_for("negotiated", lambda: link_settings(h)[:3] == ("1000Mb/s", "Full", "on"), 20)
+    wait_for("the link is back", lambda: link_settings(h) == (speed, duplex, auto, ours, theirs), 20)
+    topology.wait_carrier(h.g, "vm1")
+    check_frames(h)
+
+
+def check_same(h, phy, *same):
+    """Nothing changes, so nothing flaps, and nobody talks to the PHY."""
+    before = flaps(h)
+    phy.forget()
+    for settings_again in same:
+        h.g.run(f"ethtool -s {h.dev} {settings_again}")
+    time.sleep(1.5)
+    assert flaps(h) == before and not phy.told(), "the link is set up for nothing"
+
+
+def check_offers(h, phy, *changes):
+    """Some modes alone are offered, also after what resets the NIC."""
+    for offered, wanted, bits in (("0x20", {GIGABIT}, 0), ("0x2c", {GIGABIT, *FAST}, 0x180)):
+        before = flaps(h)
+        phy.forget()
+        h.g.run(f"ethtool -s {h.dev} autoneg on advertise {offered}")
+        wait_for("the link is negotiated anew", lambda n=before: flaps(h) >= n + 2, 20)
+        assert link_settings(h)[2:4] == ("on", wanted)
+        check_offered(phy, bits)
+    for change in changes:
+        phy.forget()
+        h.g.run(change)
+        topology.wait_carrier(h.g, h.dev)
+        assert link_settings(h)[2:4] == ("on", wanted), f"not kept: {change}"
+        check_offered(phy, bits)
+
+
+def check_offered(phy, bits):
+    told = phy.told()
+    assert told[OFFER] & (OFFERS | PAUSE) == bits and told[GIGABIT_CONTROL] & GIGABIT_OFFERS == 0x200, told
+    assert told[CONTROL] & 0x1000, told
+
+
+def check_forced(h, phy, *changes):
+    """Speed and duplex without negotiation, also after what resets the NIC."""
+    for speed, duplex, bits in (("100", "half", 0x2000), ("10", "full", 0x0100), ("10", "half", 0), ("100", "full", 0x2100)):
+        phy.forget()
+        h.g.run(f"ethtool -s {h.dev} autoneg off speed {speed} duplex {duplex}")
+        forced = (f"{speed}Mb/s", duplex.capitalize(), "off")
+        wait_for(f"{forced} is in effect", lambda f=forced: link_settings(h)[:3] == f, 10)
+        wait_for("the PHY is told", lambda b=bits: phy.told().get(CONTROL, MODE) & MODE == b, 10)
+    check_frames(h)
+    for change in changes:
+        phy.forget()
+        h.g.run(change)
+        assert link_settings(h)[:3] == forced, f"not kept: {change}"
+        wait_for("the PHY is told", lambda: phy.told().get(CONTROL, MODE) & MODE == bits, 10)
+        replug(h)
+        speed, duplex, auto, _, theirs = link_settings(h)
+        # With the carrier the speed is the MAC's own.
+        assert (speed, duplex, auto) == forced and not theirs
+    topology.wait_carrier(h.g, "vm1")
+    check_frames(h)
+
+
+def test_link_refusals(host):
+    """What the port of the NIC cannot be set to is refused with the reason, and changes nothing; the link stays."""
+    h = host
+    shown, before = link_settings(h), flaps(h)
+    for what, errno, reason in (
+        ("autoneg off speed 1000 duplex full", "EINVAL", "1000 Mb/s needs autonegotiation"),
+        ("autoneg off speed 2500 duplex full", "EINVAL", "speed is 10 or 100"),
+        ("autoneg on advertise 0x30", "EINVAL", "half duplex below 1000 only"),
+        ("autoneg on advertise 0x1000", "EINVAL", "offered can be 10, 100 and 1000"),
+        ("autoneg on advertise 0x800000000000", "EINVAL", "offered can be 10, 100 and 1000"),
+        ("autoneg on speed 1000 duplex half", "EINVAL", "no mode is left"),
+        ("port fibre", "EOPNOTSUPP", "twisted pair"),
+        ("mdix on", "EOPNOTSUPP", "MDI-X"),
+    ):
+        assert refused(h, f"-s {h.dev} {what}") == errno
+        assert reason in h.last_error(), (what, h.last_error())
+    time.sleep(1.5)
+    assert link_settings(h) == shown and flaps(h) == before
 
 
 def test_limits(host):

@@ -5,6 +5,7 @@
 
 #include <linux/bpf.h>
 #include <linux/completion.h>
+#include <linux/ethtool.h>
 #include <linux/mm.h>
 #include <linux/netdevice.h>
 #include <linux/pci.h>
@@ -247,7 +248,11 @@ struct igbq_queue {
  * @queues: array of @caps->pools
  * @tx_count: descriptors of a transmit ring
  * @irq_other: interrupt of vector 0, or the only one
- * @phy_restart: autonegotiation is to be started; link_work does it
+ * @link_offer: what the partner is offered, ADVERTISED_...; under rtnl, read
+ *	by link_work
+ * @link_bmcr: BMCR_ANENABLE, or speed and duplex without negotiation; the same
+ * @link_partner: what the partner offers, ADVERTISED_..., or 0; link_work's
+ * @phy_restart: the PHY is to be set up anew; link_work does it
  * @link_work: link state, PHY access and counters that wrap
  * @reset_work: reset after a transmit timeout or on the NIC's demand
  * @sample_lock: protects the per-pool packet counters
@@ -269,6 +274,9 @@ struct igbq_nic {
 	struct igbq_queue *queues;
 	u32 tx_count;
 	int irq_other;
+	u32 link_offer;
+	u16 link_bmcr;
+	u32 link_partner;
 	bool phy_restart;
 	struct delayed_work link_work;
 	struct work_struct reset_work;
@@ -315,6 +323,15 @@ int igbq_hw_read_addr(struct igbq_nic *nic, u8 *addr);
 bool igbq_hw_is_copper(struct igbq_nic *nic);
 
 /* igbq_phy.c: link */
+#define IGBQ_LINK_SPEEDS	((u32)(BIT(ETHTOOL_LINK_MODE_10baseT_Half_BIT) | \
+				       BIT(ETHTOOL_LINK_MODE_10baseT_Full_BIT) | \
+				       BIT(ETHTOOL_LINK_MODE_100baseT_Half_BIT) | \
+				       BIT(ETHTOOL_LINK_MODE_100baseT_Full_BIT) | \
+				       BIT(ETHTOOL_LINK_MODE_1000baseT_Full_BIT)))
+#define IGBQ_LINK_OTHERS	((u32)(BIT(ETHTOOL_LINK_MODE_Autoneg_BIT) | \
+				       BIT(ETHTOOL_LINK_MODE_TP_BIT)))
+#define IGBQ_LINK_MODES		(IGBQ_LINK_SPEEDS | IGBQ_LINK_OTHERS)
+
 void igbq_link_init(struct igbq_nic *nic);
 void igbq_link_start(struct igbq_nic *nic);
 void igbq_link_stop(struct igbq_nic *nic);

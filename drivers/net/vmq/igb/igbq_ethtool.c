@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* ethtool: what is the NIC's; filters are the core's. */
 #include <linux/ethtool.h>
-#include <linux/linkmode.h>
 #include <linux/log2.h>
+#include <linux/mii.h>
 #include <linux/pci.h>
 #include "igbq.h"
 
@@ -75,30 +75,104 @@ static void igbq_ethtool_get_drvinfo(struct net_device *netdev,
 	strscpy(info->bus_info, pci_name(nic->pdev), sizeof(info->bus_info));
 }
 
+static bool igbq_ethtool_is_forced(const struct igbq_nic *nic)
+{
+	return !(nic->link_bmcr & BMCR_ANENABLE);
+}
+
+/* What is forced is so with and without a link. */
+static void igbq_ethtool_get_speed(struct igbq_nic *nic, u32 *speed, u8 *duplex)
+{
+	*speed = SPEED_UNKNOWN;
+	*duplex = DUPLEX_UNKNOWN;
+	if (netif_carrier_ok(nic->netdev)) {
+		igbq_link_get(nic, speed, duplex);
+	} else if (igbq_ethtool_is_forced(nic)) {
+		*speed = nic->link_bmcr & BMCR_SPEED100 ? SPEED_100 : SPEED_10;
+		*duplex = nic->link_bmcr & BMCR_FULLDPLX ? DUPLEX_FULL :
+							   DUPLEX_HALF;
+	}
+}
+
 static int igbq_ethtool_get_link(struct net_device *netdev,
 				 struct ethtool_link_ksettings *cmd)
 {
-	static const int modes[] = {
-		ETHTOOL_LINK_MODE_10baseT_Half_BIT,
-		ETHTOOL_LINK_MODE_10baseT_Full_BIT,
-		ETHTOOL_LINK_MODE_100baseT_Half_BIT,
-		ETHTOOL_LINK_MODE_100baseT_Full_BIT,
-		ETHTOOL_LINK_MODE_1000baseT_Full_BIT,
-		ETHTOOL_LINK_MODE_Autoneg_BIT,
-		ETHTOOL_LINK_MODE_TP_BIT,
-	};
 	struct igbq_nic *nic = netdev_priv(netdev);
 
-	ethtool_link_ksettings_zero_link_mode(cmd, supported);
-	linkmode_set_bit_array(modes, ARRAY_SIZE(modes),
-			       cmd->link_modes.supported);
-	linkmode_copy(cmd->link_modes.advertising, cmd->link_modes.supported);
+	ethtool_convert_legacy_u32_to_link_mode(cmd->link_modes.supported,
+						IGBQ_LINK_MODES);
+	ethtool_convert_legacy_u32_to_link_mode(cmd->link_modes.advertising,
+						nic->link_offer);
+	ethtool_convert_legacy_u32_to_link_mode(cmd->link_modes.lp_advertising,
+						READ_ONCE(nic->link_partner));
 	cmd->base.port = PORT_TP;
-	cmd->base.autoneg = AUTONEG_ENABLE;
-	cmd->base.speed = SPEED_UNKNOWN;
-	cmd->base.duplex = DUPLEX_UNKNOWN;
-	if (netif_carrier_ok(netdev))
-		igbq_link_get(nic, &cmd->base.speed, &cmd->base.duplex);
+	cmd->base.autoneg = !igbq_ethtool_is_forced(nic);
+	igbq_ethtool_get_speed(nic, &cmd->base.speed, &cmd->base.duplex);
+	return 0;
+}
+
+static int igbq_ethtool_want_offer(struct igbq_nic *nic,
+				   const struct ethtool_link_ksettings *cmd,
+				   u32 *offer)
+{
+	bool fits = ethtool_convert_link_mode_to_legacy_u32(offer,
+						cmd->link_modes.advertising);
+
+	if (!fits || *offer & ~IGBQ_LINK_MODES)
+		return vmq_refuse(&nic->vmq, NULL, -EINVAL,
+				  "offered can be 10, 100 and 1000 Mb/s, half duplex below 1000 only, and no PAUSE");
+	if (!(*offer & IGBQ_LINK_SPEEDS))
+		return vmq_refuse(&nic->vmq, NULL, -EINVAL,
+				  "no mode is left to offer");
+	*offer |= IGBQ_LINK_OTHERS;
+	return 0;
+}
+
+static int igbq_ethtool_want_forced(struct igbq_nic *nic,
+				    const struct ethtool_link_ksettings *cmd,
+				    u16 *bmcr)
+{
+	u32 speed = cmd->base.speed;
+	u8 duplex = cmd->base.duplex;
+
+	if (speed == SPEED_1000)
+		return vmq_refuse(&nic->vmq, NULL, -EINVAL,
+				  "1000 Mb/s needs autonegotiation");
+	if ((speed != SPEED_10 && speed != SPEED_100) ||
+	    (duplex != DUPLEX_HALF && duplex != DUPLEX_FULL))
+		return vmq_refuse(&nic->vmq, NULL, -EINVAL,
+				  "without autonegotiation speed is 10 or 100, duplex half or full");
+	*bmcr = mii_bmcr_encode_fixed(speed, duplex);
+	return 0;
+}
+
+/* The link goes down for a change, and for nothing else. */
+static int igbq_ethtool_set_link(struct net_device *netdev,
+				 const struct ethtool_link_ksettings *cmd)
+{
+	struct igbq_nic *nic = netdev_priv(netdev);
+	u32 offer = nic->link_offer;
+	u16 bmcr = BMCR_ANENABLE;
+	int err;
+
+	if (cmd->base.port != PORT_TP)
+		return vmq_refuse(&nic->vmq, NULL, -EOPNOTSUPP,
+				  "the NIC has a twisted pair port only");
+	if (cmd->base.eth_tp_mdix_ctrl != ETH_TP_MDI_INVALID)
+		return vmq_refuse(&nic->vmq, NULL, -EOPNOTSUPP,
+				  "MDI-X is not set by hand");
+
+	if (cmd->base.autoneg == AUTONEG_ENABLE)
+		err = igbq_ethtool_want_offer(nic, cmd, &offer);
+	else
+		err = igbq_ethtool_want_forced(nic, cmd, &bmcr);
+	if (err || (offer == nic->link_offer && bmcr == nic->link_bmcr))
+		return err;
+
+	WRITE_ONCE(nic->link_offer, offer);
+	WRITE_ONCE(nic->link_bmcr, bmcr);
+	if (nic->up)
+		igbq_link_start(nic);
 	return 0;
 }
 
@@ -108,6 +182,9 @@ static int igbq_ethtool_nway_reset(struct net_device *netdev)
 
 	if (!nic->up)
 		return -ENETDOWN;
+	if (igbq_ethtool_is_forced(nic))
+		return vmq_refuse(&nic->vmq, NULL, -EINVAL,
+				  "autonegotiation is off");
 	igbq_link_start(nic);
 	return 0;
 }
@@ -333,6 +410,7 @@ const struct ethtool_ops igbq_ethtool_ops = {
 	.get_drvinfo		= igbq_ethtool_get_drvinfo,
 	.get_link		= ethtool_op_get_link,
 	.get_link_ksettings	= igbq_ethtool_get_link,
+	.set_link_ksettings	= igbq_ethtool_set_link,
 	.nway_reset		= igbq_ethtool_nway_reset,
 	.get_ringparam		= igbq_ethtool_get_ringparam,
 	.set_ringparam		= igbq_ethtool_set_ringparam,

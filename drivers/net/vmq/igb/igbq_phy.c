@@ -10,6 +10,10 @@
 #include "igbq_regs.h"
 
 #define IGBQ_PHY_ADDR		1
+/* A register of Intel's PHYs: which pair of wires is which. */
+#define IGBQ_PHY_PORT_CTRL	18
+#define   IGBQ_PHY_AUTO_MDIX	BIT(12)
+#define   IGBQ_PHY_FORCE_MDIX	BIT(13)
 #define IGBQ_LINK_POLL_DOWN	(HZ / 2)
 #define IGBQ_LINK_POLL_UP	(2 * HZ)
 
@@ -99,43 +103,104 @@ static int igbq_mdic(struct igbq_nic *nic, u32 op, u32 reg, u16 data)
 	return FIELD_GET(IGBQ_MDIC_DATA, val);
 }
 
-/*
- * The MAC does no flow control, and the partner must not be told otherwise: a
- * PAUSE frame from any VM would then silence the link for all.
- */
-static int igbq_phy_refuse_pause(struct igbq_nic *nic)
+static int igbq_phy_modify(struct igbq_nic *nic, u32 reg, u16 clear, u16 set)
 {
-	int adv = igbq_mdic(nic, IGBQ_MDIC_OP_READ, MII_ADVERTISE, 0);
+	int val = igbq_mdic(nic, IGBQ_MDIC_OP_READ, reg, 0);
 
-	if (adv < 0)
-		return adv;
-	adv &= ~(ADVERTISE_PAUSE_CAP | ADVERTISE_PAUSE_ASYM);
-	return igbq_mdic(nic, IGBQ_MDIC_OP_WRITE, MII_ADVERTISE, adv);
+	if (val < 0)
+		return val;
+	return igbq_mdic(nic, IGBQ_MDIC_OP_WRITE, reg, (val & ~clear) | set);
 }
 
 /*
- * A reset of the port drops the link; only this brings it back everywhere
- * (CTRL.SLU is not enough on an emulated part).
+ * PAUSE is never offered. The MAC does no flow control, and the partner must
+ * not be told otherwise: a PAUSE frame from any VM would then silence the link
+ * for all.
  */
-static int igbq_phy_restart(struct igbq_nic *nic)
+static int igbq_phy_offer(struct igbq_nic *nic, u32 modes)
 {
-	int bmcr, err;
+	int err;
+
+	err = igbq_phy_modify(nic, MII_ADVERTISE, ADVERTISE_ALL |
+			      ADVERTISE_PAUSE_CAP | ADVERTISE_PAUSE_ASYM,
+			      ethtool_adv_to_mii_adv_t(modes));
+	if (err < 0)
+		return err;
+	return igbq_phy_modify(nic, MII_CTRL1000,
+			       ADVERTISE_1000HALF | ADVERTISE_1000FULL,
+			       ethtool_adv_to_mii_ctrl1000_t(modes));
+}
+
+/*
+ * A reset of the port drops the link; only a restart of the negotiation brings
+ * it back everywhere (CTRL.SLU is not enough on an emulated part).
+ */
+static int igbq_phy_set_mode(struct igbq_nic *nic, u16 bmcr)
+{
+	u16 mdix = 0;
+	int err;
+
+	/* Which pair is which can be found out by a PHY that negotiates only */
+	if (bmcr & BMCR_ANENABLE) {
+		bmcr |= BMCR_ANRESTART;
+		mdix = IGBQ_PHY_AUTO_MDIX;
+	}
+	err = igbq_phy_modify(nic, IGBQ_PHY_PORT_CTRL,
+			      IGBQ_PHY_AUTO_MDIX | IGBQ_PHY_FORCE_MDIX, mdix);
+	if (err < 0)
+		return err;
+	return igbq_phy_modify(nic, MII_BMCR, BMCR_PDOWN | BMCR_ISOLATE |
+			       BMCR_ANENABLE | BMCR_SPEED100 | BMCR_SPEED1000 |
+			       BMCR_FULLDPLX, bmcr);
+}
+
+/* The MAC follows a PHY that negotiates, and has to be told else. */
+static void igbq_phy_force_mac(struct igbq_nic *nic, u16 bmcr)
+{
+	u32 ctrl = igbq_rd32(nic, IGBQ_CTRL);
+
+	ctrl &= ~(IGBQ_CTRL_FRCSPD | IGBQ_CTRL_FRCDPX | IGBQ_CTRL_SPEED |
+		  IGBQ_CTRL_FD);
+	if (!(bmcr & BMCR_ANENABLE))
+		ctrl |= IGBQ_CTRL_FRCSPD | IGBQ_CTRL_FRCDPX |
+			FIELD_PREP(IGBQ_CTRL_SPEED, !!(bmcr & BMCR_SPEED100));
+	if (bmcr & (BMCR_ANENABLE | BMCR_FULLDPLX))
+		ctrl |= IGBQ_CTRL_FD;
+	igbq_wr32(nic, IGBQ_CTRL, ctrl);
+}
+
+/* What the user wants of the link goes to the NIC. */
+static int igbq_phy_setup(struct igbq_nic *nic)
+{
+	u16 bmcr = READ_ONCE(nic->link_bmcr);
+	int err;
 
 	err = igbq_phy_lock(nic);
 	if (err)
 		return err;
 
-	bmcr = igbq_phy_refuse_pause(nic);
-	if (bmcr < 0)
-		goto unlock;
-	bmcr = igbq_mdic(nic, IGBQ_MDIC_OP_READ, MII_BMCR, 0);
-	if (bmcr >= 0)
-		bmcr = igbq_mdic(nic, IGBQ_MDIC_OP_WRITE, MII_BMCR,
-				 (bmcr & ~(BMCR_PDOWN | BMCR_ISOLATE)) |
-				 BMCR_ANENABLE | BMCR_ANRESTART);
-unlock:
+	igbq_phy_force_mac(nic, bmcr);
+	err = igbq_phy_offer(nic, READ_ONCE(nic->link_offer));
+	if (err >= 0)
+		err = igbq_phy_set_mode(nic, bmcr);
 	igbq_phy_unlock(nic);
-	return bmcr < 0 ? bmcr : 0;
+	return err < 0 ? err : 0;
+}
+
+/* Without an answer of the PHY nothing is known of the partner. */
+static u32 igbq_phy_partner(struct igbq_nic *nic)
+{
+	int lpa, gigabit;
+
+	if (igbq_phy_lock(nic))
+		return 0;
+	lpa = igbq_mdic(nic, IGBQ_MDIC_OP_READ, MII_LPA, 0);
+	gigabit = igbq_mdic(nic, IGBQ_MDIC_OP_READ, MII_STAT1000, 0);
+	igbq_phy_unlock(nic);
+	if (lpa < 0 || gigabit < 0)
+		return 0;
+	return mii_lpa_to_ethtool_lpa_t(lpa) |
+	       mii_stat1000_to_ethtool_lpa_t(gigabit);
 }
 
 void igbq_link_get(struct igbq_nic *nic, u32 *speed, u8 *duplex)
@@ -167,6 +232,7 @@ static void igbq_link_update(struct igbq_nic *nic)
 
 	if (!up) {
 		netif_carrier_off(netdev);
+		WRITE_ONCE(nic->link_partner, 0);
 		netdev_info(netdev, "link is down\n");
 		return;
 	}
@@ -176,14 +242,23 @@ static void igbq_link_update(struct igbq_nic *nic)
 		    duplex == DUPLEX_FULL ? "full" : "half");
 }
 
-/* Cleared first: a request made while the restart runs must count. */
-static void igbq_link_negotiate(struct igbq_nic *nic)
+/* Asked once a negotiation, for the PHY is shared. */
+static void igbq_link_ask_partner(struct igbq_nic *nic)
+{
+	if (!nic->link_partner && netif_carrier_ok(nic->netdev) &&
+	    READ_ONCE(nic->link_bmcr) & BMCR_ANENABLE)
+		WRITE_ONCE(nic->link_partner, igbq_phy_partner(nic));
+}
+
+/* Cleared first: a request made while the set-up runs must count. */
+static void igbq_link_setup(struct igbq_nic *nic)
 {
 	int err;
 
 	if (!xchg(&nic->phy_restart, false))
 		return;
-	err = igbq_phy_restart(nic);
+	WRITE_ONCE(nic->link_partner, 0);
+	err = igbq_phy_setup(nic);
 	if (!err || READ_ONCE(nic->gone))
 		return;
 	WRITE_ONCE(nic->phy_restart, true);
@@ -198,8 +273,9 @@ static void igbq_link_work(struct work_struct *work)
 					    struct igbq_nic, link_work);
 	unsigned long delay;
 
-	igbq_link_negotiate(nic);
+	igbq_link_setup(nic);
 	igbq_link_update(nic);
+	igbq_link_ask_partner(nic);
 	igbq_vmdq_sample(nic);
 	if (READ_ONCE(nic->gone))
 		return;
@@ -212,6 +288,8 @@ static void igbq_link_work(struct work_struct *work)
 void igbq_link_init(struct igbq_nic *nic)
 {
 	INIT_DELAYED_WORK(&nic->link_work, igbq_link_work);
+	nic->link_offer = IGBQ_LINK_MODES;
+	nic->link_bmcr = BMCR_ANENABLE;
 }
 
 /* Look at the link now. Any context. */
@@ -220,10 +298,14 @@ void igbq_link_check(struct igbq_nic *nic)
 	mod_delayed_work(igbq_wq, &nic->link_work, 0);
 }
 
-/* Negotiate anew; the result shows up in the carrier. */
+/*
+ * Set the link up as link_offer and link_bmcr say; the result shows up in the
+ * carrier.
+ */
 void igbq_link_start(struct igbq_nic *nic)
 {
-	WRITE_ONCE(nic->phy_restart, true);
+	/* Whoever sees the request sees what it is about. */
+	smp_store_release(&nic->phy_restart, true);
 	igbq_link_check(nic);
 }
 
@@ -231,5 +313,6 @@ void igbq_link_start(struct igbq_nic *nic)
 void igbq_link_stop(struct igbq_nic *nic)
 {
 	cancel_delayed_work_sync(&nic->link_work);
+	WRITE_ONCE(nic->link_partner, 0);
 	netif_carrier_off(nic->netdev);
 }

@@ -11,8 +11,12 @@
 
 /* General (8.2) */
 #define IGBQ_CTRL			0x00000
+#define   IGBQ_CTRL_FD			BIT(0)
 #define   IGBQ_CTRL_GIO_MASTER_DISABLE	BIT(2)
 #define   IGBQ_CTRL_SLU			BIT(6)
+#define   IGBQ_CTRL_SPEED		GENMASK(9, 8)
+#define   IGBQ_CTRL_FRCSPD		BIT(11)
+#define   IGBQ_CTRL_FRCDPX		BIT(12)
 #define   IGBQ_CTRL_RST			BIT(26)
 #define   IGBQ_CTRL_RFCE		BIT(27)
 #define   IGBQ_CTRL_TFCE		BIT(28)
