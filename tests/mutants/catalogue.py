@@ -597,6 +597,27 @@ MUTANTS = (
         make="test_reflected",
     ),
     Mutant(
+        "moderation-lost-in-reset", "A queue's interval is in the NIC again when the queue starts.",
+        IGB + "igbq_queue.c",
+        "\tigbq_moderation_start(q);\n\tnapi_enable",
+        "\tnapi_enable",
+        make="test_fixed",
+    ),
+    Mutant(
+        "adaptive-has-no-load", "An adaptive queue's interval follows its load.",
+        IGB + "igbq_queue.c",
+        "if (unlikely(q->adaptive))",
+        "if (!q)",
+        make="test_adaptive",
+    ),
+    Mutant(
+        "adaptive-forgets-fixed", "When adaptive is off again, the user's interval is back.",
+        IGB + "igbq_moderation.c",
+        "igbq_moderation_restart(q) : q->rx_usecs;",
+        "igbq_moderation_restart(q) : q->usecs;",
+        make="test_adaptive",
+    ),
+    Mutant(
         "link-set-up-for-nothing", "ethtool -s that changes nothing leaves the link alone.",
         IGB + "igbq_ethtool.c",
         "if (err || (offer == nic->link_offer && bmcr == nic->link_bmcr))",

@@ -20,7 +20,7 @@ QUEUE_STATS = {
     **{f"rx_dropped_{why}": f"rx_queue_{{}}_dropped_{why}" for why in ("bad", "long", "nomem", "stopped")},
     **{f"tx_dropped_{why}": f"tx_queue_{{}}_dropped_{why}" for why in ("full", "invalid", "nomem", "stopped")},
 }
-HIDDEN_STATS = ("rx_queue_{}_alloc_fail", "rx_queue_{}_nic_packets", "rx_queue_{}_nic_missed", "tx_queue_{}_stops")
+HIDDEN_STATS = tuple(f"rx_queue_{{}}_{name}" for name in ("alloc_fail", "nic_packets", "nic_missed", "interval")) + ("tx_queue_{}_stops",)
 # The longest interval the NIC can be told, microseconds.
 USECS_MAX = 8191
 

@@ -5,6 +5,7 @@
 
 #include <linux/bpf.h>
 #include <linux/completion.h>
+#include <linux/dim.h>
 #include <linux/ethtool.h>
 #include <linux/mm.h>
 #include <linux/netdevice.h>
@@ -207,7 +208,11 @@ struct igbq_drain {
  * @running: rings and interrupt live; under rtnl
  * @held: the poll is locked out; under rtnl
  * @untagged: gets untagged frames while VLAN filtering is on; under rtnl
- * @rx_usecs: least time between two interrupts
+ * @adaptive: the time between two interrupts follows the load; under rtnl,
+ *	written while no poll runs
+ * @rx_usecs: what it is while it does not, microseconds; under rtnl
+ * @usecs: what it is, as told to the NIC
+ * @dim: measures the load while @adaptive; the poll's, or its own work's
  * @hw_last: PVFGPRC when it was last read; under igbq_nic.sample_lock
  * @hw_packets: its sum since the driver was bound; same lock
  * @hw_missed: frames that the NIC dropped because the ring was full; same lock
@@ -226,7 +231,10 @@ struct igbq_queue {
 	bool running;
 	bool held;
 	bool untagged;
+	bool adaptive;
 	u16 rx_usecs;
+	u16 usecs;
+	struct dim dim;
 	u32 hw_last;
 	u64 hw_packets;
 	u64 hw_missed;
@@ -368,6 +376,13 @@ void igbq_irq_queue_mask(struct igbq_queue *q);
 void igbq_irq_queue_unmask(struct igbq_queue *q);
 void igbq_irq_queue_kick(struct igbq_queue *q);
 void igbq_irq_queue_set_usecs(struct igbq_queue *q, u16 usecs);
+
+/* igbq_moderation.c: the time between two interrupts */
+void igbq_moderation_init(struct igbq_queue *q);
+void igbq_moderation_start(struct igbq_queue *q);
+void igbq_moderation_stop(struct igbq_queue *q);
+void igbq_moderation_set(struct igbq_queue *q, bool adaptive, u16 usecs);
+void igbq_moderation_sample(struct igbq_queue *q);
 
 /* igbq_ring.c: memory */
 int igbq_ring_alloc(struct igbq_queue *q);

@@ -20,6 +20,7 @@ enum igbq_queue_stat {
 	IGBQ_STAT_RX_ALLOC_FAIL,
 	IGBQ_STAT_RX_NIC_PACKETS,
 	IGBQ_STAT_RX_NIC_MISSED,
+	IGBQ_STAT_RX_INTERVAL,
 	IGBQ_STAT_TX_PACKETS,
 	IGBQ_STAT_TX_BYTES,
 	IGBQ_STAT_TX_DROPPED,
@@ -45,6 +46,7 @@ static const char *const igbq_queue_stat_names[IGBQ_QUEUE_STATS] = {
 	[IGBQ_STAT_RX_ALLOC_FAIL]	= "rx_queue_%u_alloc_fail",
 	[IGBQ_STAT_RX_NIC_PACKETS]	= "rx_queue_%u_nic_packets",
 	[IGBQ_STAT_RX_NIC_MISSED]	= "rx_queue_%u_nic_missed",
+	[IGBQ_STAT_RX_INTERVAL]		= "rx_queue_%u_interval",
 	[IGBQ_STAT_TX_PACKETS]		= "tx_queue_%u_packets",
 	[IGBQ_STAT_TX_BYTES]		= "tx_queue_%u_bytes",
 	[IGBQ_STAT_TX_DROPPED]		= "tx_queue_%u_dropped",
@@ -228,6 +230,10 @@ igbq_ethtool_set_ringparam(struct net_device *netdev,
 	return igbq_ring_resize(nic, ring->rx_pending, ring->tx_pending);
 }
 
+/*
+ * The interval shown is the one that the user wrote, also while another is in
+ * effect: who changes one value writes the others back as they were shown.
+ */
 static int igbq_ethtool_get_queue_coalesce(struct net_device *netdev, u32 id,
 					   struct ethtool_coalesce *ec)
 {
@@ -236,21 +242,34 @@ static int igbq_ethtool_get_queue_coalesce(struct net_device *netdev, u32 id,
 	if (id >= nic->caps->pools)
 		return -EINVAL;
 	ec->rx_coalesce_usecs = nic->queues[id].rx_usecs;
+	ec->use_adaptive_rx_coalesce = nic->queues[id].adaptive;
 	return 0;
+}
+
+static int igbq_ethtool_check_coalesce(struct igbq_nic *nic,
+				       const struct ethtool_coalesce *ec,
+				       struct netlink_ext_ack *extack)
+{
+	if (ec->rx_coalesce_usecs <= IGBQ_RX_USECS_MAX)
+		return 0;
+	return vmq_refuse(&nic->vmq, extack, -EINVAL,
+			  "rx-usecs is at most %u", IGBQ_RX_USECS_MAX);
 }
 
 static int igbq_ethtool_set_queue_coalesce(struct net_device *netdev, u32 id,
 					   struct ethtool_coalesce *ec)
 {
 	struct igbq_nic *nic = netdev_priv(netdev);
+	int err;
 
 	if (id >= nic->caps->pools)
 		return vmq_refuse(&nic->vmq, NULL, -EINVAL,
 				  "there is no queue %u", id);
-	if (ec->rx_coalesce_usecs > IGBQ_RX_USECS_MAX)
-		return vmq_refuse(&nic->vmq, NULL, -EINVAL,
-				  "rx-usecs is at most %u", IGBQ_RX_USECS_MAX);
-	igbq_irq_queue_set_usecs(&nic->queues[id], ec->rx_coalesce_usecs);
+	err = igbq_ethtool_check_coalesce(nic, ec, NULL);
+	if (err)
+		return err;
+	igbq_moderation_set(&nic->queues[id], ec->use_adaptive_rx_coalesce,
+			    ec->rx_coalesce_usecs);
 	return 0;
 }
 
@@ -270,12 +289,14 @@ static int igbq_ethtool_set_coalesce(struct net_device *netdev,
 	struct igbq_nic *nic = netdev_priv(netdev);
 	struct igbq_queue *q;
 	unsigned int i;
+	int err;
 
-	if (ec->rx_coalesce_usecs > IGBQ_RX_USECS_MAX)
-		return vmq_refuse(&nic->vmq, extack, -EINVAL,
-				  "rx-usecs is at most %u", IGBQ_RX_USECS_MAX);
+	err = igbq_ethtool_check_coalesce(nic, ec, extack);
+	if (err)
+		return err;
 	for (i = 0; (q = igbq_queue_at(nic, i)); i++)
-		igbq_irq_queue_set_usecs(q, ec->rx_coalesce_usecs);
+		igbq_moderation_set(q, ec->use_adaptive_rx_coalesce,
+				    ec->rx_coalesce_usecs);
 	return 0;
 }
 
@@ -363,6 +384,7 @@ static void igbq_ethtool_fill_queue(u64 *data, const struct igbq_queue *q)
 	igbq_ethtool_fill_rx(data, &vq->rx);
 	igbq_ethtool_fill_tx(data, &vq->tx);
 	data[IGBQ_STAT_RX_ALLOC_FAIL] = READ_ONCE(q->rx.alloc_fail);
+	data[IGBQ_STAT_RX_INTERVAL] = READ_ONCE(q->usecs);
 	data[IGBQ_STAT_TX_STOPS] = READ_ONCE(q->tx.stops);
 
 	spin_lock_bh(&q->nic->sample_lock);
@@ -406,7 +428,8 @@ static int igbq_ethtool_set_rxnfc(struct net_device *netdev,
 }
 
 const struct ethtool_ops igbq_ethtool_ops = {
-	.supported_coalesce_params = ETHTOOL_COALESCE_RX_USECS,
+	.supported_coalesce_params = ETHTOOL_COALESCE_RX_USECS |
+				     ETHTOOL_COALESCE_USE_ADAPTIVE_RX,
 	.get_drvinfo		= igbq_ethtool_get_drvinfo,
 	.get_link		= ethtool_op_get_link,
 	.get_link_ksettings	= igbq_ethtool_get_link,

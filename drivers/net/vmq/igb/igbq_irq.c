@@ -240,7 +240,6 @@ void igbq_irq_queue_map(struct igbq_queue *q)
 	val &= ~(0xffffu << (16 * half));
 	val |= (entry | entry << 8) << (16 * half);
 	igbq_wr32(q->nic, IGBQ_IVAR(reg), val);
-	igbq_irq_queue_set_usecs(q, q->rx_usecs);
 }
 
 void igbq_irq_queue_mask(struct igbq_queue *q)
@@ -268,10 +267,15 @@ void igbq_irq_queue_kick(struct igbq_queue *q)
 		igbq_wr32(q->nic, IGBQ_ICS, IGBQ_ICR_RXDW);
 }
 
-/* CNT_IGNR: a new interval must not cut the running one short. */
+/*
+ * The only writer of EITR. Under rtnl while the queue's moderation is fixed or
+ * stopped, by igbq_moderation_work() alone while it is adaptive.
+ *
+ * CNT_IGNR: a new interval must not cut the running one short.
+ */
 void igbq_irq_queue_set_usecs(struct igbq_queue *q, u16 usecs)
 {
-	q->rx_usecs = usecs;
+	WRITE_ONCE(q->usecs, usecs);
 	igbq_wr32(q->nic, IGBQ_EITR(igbq_irq_vec(q)),
 		  IGBQ_EITR_CNT_IGNR | FIELD_PREP(IGBQ_EITR_INTERVAL, usecs));
 }

@@ -120,7 +120,7 @@ static void igbq_queue_init(struct igbq_nic *nic, u16 id)
 	q->nic = nic;
 	q->id = id;
 	q->txq = netdev_get_tx_queue(nic->netdev, id);
-	q->rx_usecs = IGBQ_RX_USECS_DEFAULT;
+	igbq_moderation_init(q);
 	spin_lock_init(&q->drain.lock);
 	init_completion(&q->drain.done);
 	netif_napi_add(nic->netdev, &q->napi, igbq_queue_poll);

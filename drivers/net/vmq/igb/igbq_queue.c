@@ -24,6 +24,8 @@ int igbq_queue_poll(struct napi_struct *napi, int budget)
 
 	if (napi_complete_done(napi, frames)) {
 		igbq_rx_drain_finish(q);
+		if (unlikely(q->adaptive))
+			igbq_moderation_sample(q);
 		igbq_irq_queue_unmask(q);
 	}
 	return frames;
@@ -62,6 +64,7 @@ static int igbq_queue_start(struct vmq_dev *dev, u16 id)
 		goto err_free_irq;
 	igbq_vmdq_pool_enable(q);
 	igbq_irq_queue_map(q);
+	igbq_moderation_start(q);
 	napi_enable(&q->napi);
 	err = igbq_tx_start(q);
 	if (err)
@@ -76,6 +79,7 @@ static int igbq_queue_start(struct vmq_dev *dev, u16 id)
 
 err_disable_napi:
 	napi_disable(&q->napi);
+	igbq_moderation_stop(q);
 	igbq_vmdq_pool_disable(q);
 	igbq_rx_stop(q);
 	igbq_rx_release(q);
@@ -97,6 +101,7 @@ static void igbq_queue_stop(struct vmq_dev *dev, u16 id)
 	if (!q->held)
 		napi_disable(&q->napi);
 	q->held = false;
+	igbq_moderation_stop(q);
 	igbq_irq_queue_free(q);
 	igbq_tx_release(q);
 	igbq_rx_release(q);
