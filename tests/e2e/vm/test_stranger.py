@@ -30,7 +30,8 @@ GET_KERNEL = f"apt-get install linux-image-{RELEASE} linux-headers-{RELEASE}"
 # What in which script is led into the scratch directory. Each has to be there.
 PATHS = {
     "common.sh": ["/etc/apt/", "/usr/sbin/policy-rc.d", "/run/vmq-setup.lock"],
-    "kernel": ["/etc/os-release", "/usr/bin/apt-cache"],
+    "debs.sh": ["/etc/os-release"],
+    "kernel": ["/usr/bin/apt-cache"],
     "modules": ["/etc/os-release", "/lib/modules/", "/sys/firmware", "/sys/kernel/security", "/sys/module/"],
     "setup": ["/etc/apt/", "/etc/os-release", "/usr/bin/apt-get", "/usr/bin/dpkg-query", "/proc/meminfo"],
 }
@@ -80,8 +81,8 @@ NETWORK = 'echo "Hit:1 http://deb.example/debian bookworm InRelease"\n'
 
 
 class Machine:
-    """A Debian 12 with all packages, the kernels in alice's and root's cache,
-    and a copy of the scripts in a checkout of alice's."""
+    """A Debian 12 with all packages, the kernels and irqbalance in alice's and root's
+    cache, and a copy of the scripts in a checkout of alice's."""
 
     def __init__(self, root):
         self.root = root
@@ -139,6 +140,8 @@ class Machine:
         self.debug = self.own_kernel("debug")
         (self.cache / f"source-{VERSION}").mkdir(parents=True)
         (self.cache / "kernel-bookworm").write_text(f"{RELEASE} {VERSION}\n")
+        self.daemon = self.cache / "packages/bookworm/irqbalance_1.9.2-1_amd64"
+        self.daemon.mkdir(parents=True)
         for kernel in (self.stock, self.debug, self.own_kernel("uml")):
             self.write(kernel / "release", RELEASE + "\n")
             self.headers(kernel / "build")
@@ -283,12 +286,38 @@ def test_offline(machine, update):
 
 
 def test_cached_needs_nothing(machine):
-    """With packages and kernels there, setup asks neither the network nor apt."""
+    """With all there, setup asks neither the network nor apt."""
     machine.write("update", "exit 100\n")
     (machine.bin / "apt-cache").unlink()
     (machine.bin / "apt-get").unlink()
     for target in ("demo", "test", "lint"):
         assert machine.prepare(target) == ""
+
+
+def test_unpacked(machine):
+    """A daemon's package is fetched once, unpacked in the cache, and never installed; offline its name is said."""
+    shutil.rmtree(machine.daemon)
+    machine.write("update", FAILED)
+    done = machine.script("setup", "test")
+    assert done.returncode == 2 and f"not in {machine.cache}: the package irqbalance" in done.stderr, done.stderr
+    assert "there is no network" in done.stderr and "kernel's" not in done.stderr
+    machine.write("update", NETWORK)
+    machine.write("deb/DEBIAN/control", "Package: irqbalance\nVersion: 1:2-3\nArchitecture: amd64\n"
+                  "Maintainer: nobody <n@x.y>\nDescription: none\n")
+    program = machine.write("deb/usr/sbin/irqbalance", "#!/bin/sh\n", 0o755)
+    machine.write("download", 'case $* in *irqbalance*) dpkg-deb -b "$M/deb" irqbalance_1%3a2-3_amd64.deb;; esac\n')
+    for said in ("downloading irqbalance", None):
+        done = machine.script("setup", "test")
+        assert done.returncode == 0, done.stderr
+        assert (said or "") in done.stderr and bool(said) == bool(done.stderr)
+    done = machine.script("unpack", "irqbalance")
+    there = Path(done.stdout.strip())
+    assert there.parent == machine.daemon.parent and "1%3a2-3" in there.name
+    assert (there / "usr/sbin/irqbalance").read_text() == program.read_text()
+    assert not any(" install " in f" {call} " for call in machine.apt_calls())
+    # The demo needs none.
+    shutil.rmtree(there)
+    assert machine.prepare("demo") == ""
 
 
 def test_no_apt(machine):
