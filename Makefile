@@ -15,7 +15,7 @@ modules: ## build the modules (for the running kernel, or KDIR=build-directory)
 demo: ## show it: a stock kernel in QEMU, three VMs, frames from outside (SEED=n)
 	$(need_root)@scripts/run demo
 
-test: ## all tests; T=name: one; SUITE=lint|vm|kunit|link|queues|vswitch: one group; KERNEL=stock|debug: all on one (KUnit: always debug); FULL=1: full counts
+test: ## all tests; T=name: one; SUITE=lint|vm|kunit|link|queues|placement|vswitch: one group; KERNEL=stock|debug: all on one (KUnit: always debug); FULL=1: full counts
 	$(need_root)@scripts/run test
 
 mutants: ## break the driver, a promise at a time, and see that a test fails each time; T=name: one; T=kunit: without a NIC

@@ -64,7 +64,7 @@ def kernel_of(item):
 
 def lane_of(item):
     """1: end to end with shared guests of the stock kernel, which is the half of it."""
-    shared = suite_of(item) in ("link", "queues", "vswitch") and OWN_GUESTS.isdisjoint(item.fixturenames)
+    shared = suite_of(item) in ("link", "queues", "placement", "vswitch") and OWN_GUESTS.isdisjoint(item.fixturenames)
     return "1" if shared and own_kernel_of(item) == "stock" else "2"
 
 

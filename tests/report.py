@@ -16,6 +16,7 @@ BUDGETS = {
     "kunit": 2,
     "link": 4,
     "queues": 4,
+    "placement": 2,
     "vswitch": 3,
 }
 FULL = os.environ.get("FULL", "") not in ("", "0")

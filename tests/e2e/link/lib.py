@@ -448,6 +448,7 @@ def differences(before, after):
 # No program is started where bash itself will do: this runs after every test.
 CLEAN = r"""
 shopt -s nullglob
+read -r possible </sys/devices/system/cpu/possible
 for p in /sys/class/net/*/vmq/reason; do
     p=${p%/vmq/reason}
     ip link del ${p##*/}
@@ -479,6 +480,15 @@ for d in /sys/class/net/*/vmq; do
     [ $mode = auto ] || echo auto >$d/vlan_filtering
     read -r mode <$d/count_hits
     [ $mode = 0 ] || echo 0 >$d/count_hits
+    [ ! -e $d/placement_mode ] || read -r mode <$d/placement_mode
+    [ ! -e $d/placement_mode ] || [ $mode = static ] || echo static >$d/placement_mode
+    [ ! -e $d/coalesce_shared ] || read -r mode <$d/coalesce_shared
+    [ ! -e $d/coalesce_shared ] || [ $mode = 0 ] || echo 0 >$d/coalesce_shared
+    # As after a fresh probe; also where the last test left queue 0.
+    read -r mode <${d%/vmq}/queues/rx-0/vmq/cpu_policy
+    [ $mode = strict ] || echo strict >${d%/vmq}/queues/rx-0/vmq/cpu_policy 2>/dev/null
+    read -r mode <$d/cpus
+    [ $mode = $possible ] || echo auto >$d/cpus
 done
 for i in {1..100}; do
     used=

@@ -20,10 +20,14 @@ def test_dump_shows_each_change(host):
     """Every kind of setting is in vmq-dump: each change shows, and what is taken back shows no more."""
     h = host
     configure(h)
+    # So that no queue is on CPU 0.
+    h.pin(5, 1)
     usecs, cpu = h.out(f"ethtool -c {h.dev} | grep rx-usecs:").split()[1], h.read(h.rxq(5, "cpu"))
     changes = {
         "a name": (h.put, (h.rxq(5, "vm_name"), "database"), (h.rxq(5, "vm_name"), "queue-5")),
         "a CPU": (h.pin, (5, (int(cpu) + 1) % 4), (5, int(cpu))),
+        "a policy": (h.put, (h.rxq(5, "cpu_policy"), "hint"), (h.rxq(5, "cpu_policy"), "strict")),
+        "the CPUs": (h.put, (f"{h.vmq}/cpus", "1-3"), (f"{h.vmq}/cpus", "auto")),
         "a filter": (h.put, (h.rxq(5, "filter_add"), f"{D} vlan 9"), (h.rxq(5, "filter_del"), f"{D} vlan 9")),
         "a state": (h.put, (h.rxq(6, "state"), "allocate"), (h.rxq(6, "state"), "free")),
         "a port's address": (h.out, ("bridge fdb add 52:54:00:00:17:0f dev vm2 self",),
@@ -64,6 +68,12 @@ def test_dump_has_no_counter(host):
         assert h.dump() == before
     assert h.put(h.rxq(3, "filter_add"), A), "a refusal, which last_error tells of"
     assert h.dump() == before
+    # Two moves that end where they began.
+    cpu = h.read(h.rxq(5, "cpu"))
+    made = int(h.read(h.rxq(5, "cpu_moves")))
+    h.pin(5, (int(cpu) + 1) % 4)
+    h.pin(5, cpu)
+    assert h.dump() == before and int(h.read(h.rxq(5, "cpu_moves"))) == made + 2
     r = h.g.run(f"install -m 755 {DUMP} {COPY} && {NOBODY} {COPY} {h.dev}")
     assert r.stdout.splitlines() == before
     assert "left out ports in namespace peer" in r.stderr

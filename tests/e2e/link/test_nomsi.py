@@ -90,6 +90,12 @@ def test_plain_nic(nomsi_guest):
     users = lines_sharing(g, q["irq"])
     say(f"interrupt {q['irq']}: {users}")
     assert f"{h.dev}-vmq-0-default" in users
+    # Which CPUs queues may use is taken, and moves nothing that is shared.
+    where = g.read(f"/proc/irq/{q['irq']}/smp_affinity_list")
+    assert numbers["cpus"] == "0-3"
+    h.must([f"{h.vmq}/cpus", "0"])
+    assert g.read(f"/proc/irq/{q['irq']}/smp_affinity_list") == where
+    h.must([f"{h.vmq}/cpus", "auto"])
     # Nothing but the driver's own word keeps anybody from moving a shared line.
     g.run(f"cat /proc/irq/{q['irq']}/smp_affinity >/tmp/mask && cat /tmp/mask >/proc/irq/{q['irq']}/smp_affinity")
 
