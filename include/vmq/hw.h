@@ -33,6 +33,7 @@ struct vmq_switch;
  * @buffers: receive descriptors of a queue unless somebody wants others
  * @buffers_min: fewest, a power of two
  * @buffers_max: most, a power of two
+ * @vectors: interrupts for queues; 0: one for each
  * @no_vmq: why there is the default pool alone, in the user's words; NULL when
  *	@pools is more than 1
  */
@@ -45,6 +46,7 @@ struct vmq_hw_caps {
 	u32 buffers;
 	u32 buffers_min;
 	u32 buffers_max;
+	u16 vectors;
 	const char *no_vmq;
 };
 
@@ -74,7 +76,8 @@ struct vmq_hw_caps {
  *	receive ring has vmq_queue_buffers() descriptors. -ENOMEM.
  * @queue_free: undo @queue_alloc (and what @queue_held was waiting for: the
  *	kernel's page pool frees itself when the last page is back).
- * @queue_start: request the interrupt, enable NAPI and both rings. Only while
+ * @queue_start: request the interrupt of the queue's vector, unless another
+ *	queue has it already, enable NAPI and both rings. Only while
  *	the uplink is running. Returns a negative errno with all undone.
  * @queue_stop: undo @queue_start: DMA has stopped and no poll runs on return;
  *	buffers of the ring went back to the page pool, sent or unsent transmit
@@ -94,6 +97,10 @@ struct vmq_hw_caps {
  *	transmit ring when the call was made is completed. -ETIMEDOUT.
  * @queue_named: the queue, whose rings run, has another vm_name or queue_name:
  *	show it in /proc/interrupts.
+ * @queue_vector: let the queue, whose rings run and which is held, use the
+ *	vector @vector from now on: request it for the first, free the one that
+ *	it leaves after the last. What the ring got meanwhile is found when the
+ *	queue is released. Returns a negative errno with nothing changed.
  * @queue_kick: raise the queue's interrupt by software. Any context.
  * @queue_xmit: post one frame to the transmit ring. BH off, the lock of the
  *	uplink's tx queue @id is held and the queue was not stopped. Consumes
@@ -117,6 +124,7 @@ struct vmq_hw_ops {
 	int (*queue_drain)(struct vmq_dev *dev, u16 id);
 	int (*queue_tx_drain)(struct vmq_dev *dev, u16 id);
 	void (*queue_named)(struct vmq_dev *dev, u16 id);
+	int (*queue_vector)(struct vmq_dev *dev, u16 id, u16 vector);
 	void (*queue_kick)(struct vmq_dev *dev, u16 id);
 	void (*queue_xmit)(struct vmq_dev *dev, u16 id, struct sk_buff *skb,
 			   bool more);
@@ -255,20 +263,11 @@ struct vmq_rx_memory {
 };
 
 /**
- * struct vmq_queue - one VM queue: a pool with an rx ring, a tx ring, a vector,
- *	a NAPI and a CPU; queue 0 is the default queue
+ * struct vmq_vector - an interrupt for queues, and the CPU that it is for
  * @dev: device it is part of
- * @consumer: who takes the frames; NULL: the uplink's stack. RCU, written
- *	under vmq_dev.lock
- * @id: 0 .. pools - 1, equals the uplink's rx and tx queue index
- * @pool: hardware pool
- * @irq: Linux interrupt number, set by the backend before vmq_dev_init()
+ * @id: 0 .. vectors - 1; queue n has vector n % vectors
+ * @irq: Linux interrupt number, set by the backend after vmq_dev_init()
  * @irq_shared: other devices may use @irq, too: it is not pinned; set likewise
- * @state: enum vmq_queue_state; read with READ_ONCE() without a lock
- * @owner: enum vmq_owner, valid unless undefined
- * @rings: the backend holds memory for the rings; core's alone
- * @started: the rings run; core's alone
- * @parked: its ring runs, but frames of its filters use queue 0; core's alone
  * @pinned: the interrupt carries IRQ_NO_BALANCING by us; core's alone
  * @hinted: its affinity hint is ours; core's alone
  * @told: the interrupt was told what @seat and @cpu_policy say; core's alone
@@ -276,6 +275,47 @@ struct vmq_rx_memory {
  *	interrupt; core's alone
  * @cpu_auto: @cpu was chosen by placement, not written by a user
  * @cpu_policy: enum vmq_cpu_policy; READ_ONCE() for sysfs
+ * @cpu: wanted CPU
+ * @seat: CPU that the interrupt is told: @cpu, or another one while that cannot
+ *	be used; VMQ_NO_CPU when it may go to any
+ * @cpu_moves: how often @seat became another CPU since allocation
+ * @users: bitmap of the queues whose rings run and whose line this is; the
+ *	interrupt is requested while there is one
+ */
+struct vmq_vector {
+	struct vmq_dev *dev;
+	u16 id;
+	int irq;
+	bool irq_shared;
+	bool pinned;
+	bool hinted;
+	bool told;
+	bool unseated;
+	bool cpu_auto;
+	u8 cpu_policy;
+	unsigned int cpu;
+	unsigned int seat;
+	unsigned int cpu_moves;
+	u64 users;
+};
+
+/**
+ * struct vmq_queue - one VM queue: a pool with an rx ring, a tx ring, a vector,
+ *	a NAPI and a CPU; queue 0 is the default queue
+ * @dev: device it is part of
+ * @consumer: who takes the frames; NULL: the uplink's stack. RCU, written
+ *	under vmq_dev.lock
+ * @id: 0 .. pools - 1, equals the uplink's rx and tx queue index
+ * @pool: hardware pool
+ * @vector: the vector that has its CPU and policy; several queues have one where
+ *	there are fewer
+ * @line: the vector whose interrupt the queue uses: @vector, or while
+ *	vmq_dev.coalesce is set that of another queue; READ_ONCE() for sysfs
+ * @state: enum vmq_queue_state; read with READ_ONCE() without a lock
+ * @owner: enum vmq_owner, valid unless undefined
+ * @rings: the backend holds memory for the rings; core's alone
+ * @started: the rings run; core's alone
+ * @parked: its ring runs, but frames of its filters use queue 0; core's alone
  * @exact: the NIC lets in just what the queue's filters claim
  * @check: compare every frame with the filters; READ_ONCE() in the data path
  * @sole: the only filter of a queue that is not compared, whose hits are the
@@ -284,10 +324,6 @@ struct vmq_rx_memory {
  *	that are not the queue's any more; core's alone
  * @restore: what comes back of it when VMQ is on again; core's alone
  * @nr_filters: filters on this queue
- * @cpu: wanted CPU
- * @seat: CPU that the interrupt is told: @cpu, or another one while that cannot
- *	be used; VMQ_NO_CPU when it may go to any
- * @cpu_moves: how often @seat became another CPU since allocation
  * @buffers: receive descriptors that were asked for, or 0; see
  *	vmq_queue_buffers()
  * @vm_name: user's name of the VM
@@ -302,28 +338,19 @@ struct vmq_queue {
 	struct vmq_filter __rcu *sole;
 	u16 id;
 	u16 pool;
-	int irq;
-	bool irq_shared;
+	struct vmq_vector *vector;
+	struct vmq_vector *line;
 
 	u8 state;
 	u8 owner;
 	bool rings;
 	bool started;
 	bool parked;
-	bool pinned;
-	bool hinted;
-	bool told;
-	bool unseated;
-	bool cpu_auto;
-	u8 cpu_policy;
 	bool exact;
 	bool check;
 	bool undrained;
 	u8 restore;
 	u16 nr_filters;
-	unsigned int cpu;
-	unsigned int seat;
-	unsigned int cpu_moves;
 	u32 buffers;
 	char vm_name[VMQ_NAME_LEN];
 	char queue_name[VMQ_NAME_LEN];
@@ -343,6 +370,7 @@ struct vmq_queue {
  * @ops: backend
  * @caps: backend's facts
  * @queues: array of @caps->pools queues
+ * @vectors: array of as many as @caps says
  * @sw: attached vswitch, or NULL. RCU, written under rtnl
  * @lock: protects queues, filters, placement and @open; taken after rtnl,
  *	never held over (un)registration of a netdev
@@ -369,6 +397,7 @@ struct vmq_queue {
  * @enabled: queues can be used; written under rtnl and @lock
  * @buffers: receive descriptors of queues for which nobody asked for others;
  *	the backend's to change, under rtnl
+ * @coalesce: strict queues on one CPU share a vector; written under @lock
  * @last_queue: id that the last write to vmq/allocate got, or 0
  * @cpus: that queues may use; written under @lock and @text_lock
  * @leaving: CPUs that leave or have left; bits change at any time
@@ -384,6 +413,7 @@ struct vmq_dev {
 	const struct vmq_hw_ops *ops;
 	const struct vmq_hw_caps *caps;
 	struct vmq_queue *queues;
+	struct vmq_vector *vectors;
 	struct vmq_switch __rcu *sw;
 
 	struct mutex lock;	/* queues, filters, placement, @open */
@@ -405,6 +435,7 @@ struct vmq_dev {
 	u16 nr_group_filters;
 	bool enabled;
 	u32 buffers;
+	bool coalesce;
 	u16 last_queue;
 	struct delayed_work freeing;
 
@@ -426,7 +457,7 @@ struct vmq_dev {
  * @caps: facts; stays valid until vmq_dev_fini()
  *
  * Also hangs the sysfs groups onto @uplink. The backend fills
- * @dev->queues[n].irq afterwards, before register_netdev().
+ * @dev->vectors[n].irq afterwards, before register_netdev().
  *
  * Context: process, may sleep, neither rtnl nor the CPU hotplug lock held.
  *
@@ -568,6 +599,17 @@ int vmq_ethtool_set_rxnfc(struct vmq_dev *dev, struct ethtool_rxnfc *info);
 static inline struct vmq_queue *vmq_dev_queue(const struct vmq_dev *dev, u16 id)
 {
 	return &dev->queues[id];
+}
+
+/**
+ * vmq_dev_vectors - how many vectors there are
+ * @dev: the device
+ *
+ * Return: 1 .. pools.
+ */
+static inline u16 vmq_dev_vectors(const struct vmq_dev *dev)
+{
+	return dev->caps->vectors ?: dev->caps->pools;
 }
 
 /**

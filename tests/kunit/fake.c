@@ -524,10 +524,16 @@ static void fake_queue_free(struct vmq_dev *dev, u16 id)
 	q->rings = false;
 }
 
+/* The interrupt that the NIC uses for the queue. */
+static struct irq_data *fake_irq(const struct fake_queue *q)
+{
+	return irq_get_irq_data(q->nic->queues[q->vector].irq);
+}
+
 /* As the kernel does when all but one of the CPUs are offline. */
 static void fake_irq_startup(struct fake_queue *q)
 {
-	struct irq_data *data = irq_get_irq_data(q->irq);
+	struct irq_data *data = fake_irq(q);
 	struct cpumask *cpus = (void *)irq_data_get_affinity_mask(data);
 
 	if (IS_ENABLED(CONFIG_SMP) && cpumask_weight(cpus) > 1)
@@ -543,39 +549,53 @@ static int fake_queue_start(struct vmq_dev *dev, u16 id)
 		fake_break(q->nic, "queue %u started, but it %s", id,
 			   q->started ? "runs" : "has no rings");
 	/* An interrupt nobody may balance is not moved when requested. */
-	if (irq_balancing_disabled(q->irq))
+	q->vector = dev->queues[id].line->id;
+	if (!dev->vectors[q->vector].users &&
+	    irq_balancing_disabled(fake_irq(q)->irq))
 		fake_break(q->nic, "irq of queue %u locked too early", id);
 	if (q->start_err)
 		return q->start_err;
 	q->started = true;
 	q->hold = false;
-	fake_irq_startup(q);
+	if (!dev->vectors[q->vector].users)
+		fake_irq_startup(q);
 	/* The next interrupt applies what waited. */
 	if (q->stale >= 0)
-		irq_data_update_effective_affinity(irq_get_irq_data(q->irq),
+		irq_data_update_effective_affinity(fake_irq(q),
 						   cpumask_of(q->stale));
 	q->stale = -1;
 	return 0;
 }
 
-static bool fake_is_locked(const struct vmq_queue *q)
+/* The last queue of a vector goes: its interrupt is freed. */
+static void fake_irq_free(struct fake_nic *f, u16 vector, bool locked)
 {
-	return !q->irq_shared && q->cpu_policy == VMQ_CPU_STRICT;
+	struct irq_data *data = irq_get_irq_data(f->queues[vector].irq);
+
+	if (irq_balancing_disabled(data->irq) != locked)
+		fake_break(f, "irq of vector %u was %slocked", vector,
+			   locked ? "not " : "");
+	if (irq_data_to_desc(data)->affinity_hint)
+		fake_break(f, "irq of vector %u freed with its hint", vector);
+}
+
+static bool fake_is_locked(const struct vmq_vector *v)
+{
+	return !v->irq_shared && v->cpu_policy == VMQ_CPU_STRICT;
 }
 
 static void fake_queue_stop(struct vmq_dev *dev, u16 id)
 {
 	struct fake_queue *q = fake_enter(dev, id);
+	struct vmq_vector *v;
 
 	fake_log(q->nic, "stop %u", id);
 	if (!q->started || q->hold)
 		fake_break(q->nic, "queue %u stopped, but it %s", id,
 			   q->hold ? "is held" : "does not run");
-	if (irq_balancing_disabled(q->irq) != fake_is_locked(&dev->queues[id]))
-		fake_break(q->nic, "irq of queue %u was %slocked", id,
-			   fake_is_locked(&dev->queues[id]) ? "not " : "");
-	if (irq_data_to_desc(irq_get_irq_data(q->irq))->affinity_hint)
-		fake_break(q->nic, "irq of queue %u freed with its hint", id);
+	v = dev->queues[id].line;
+	if (!v->users)
+		fake_irq_free(q->nic, v->id, fake_is_locked(v));
 	q->started = false;
 	/* What is still in the ring is lost; fake_received() will notice. */
 	q->nr = 0;
@@ -648,6 +668,26 @@ static void fake_queue_named(struct vmq_dev *dev, u16 id)
 	fake_log(q->nic, "named %u %s", id, dev->queues[id].vm_name);
 }
 
+static int fake_queue_vector(struct vmq_dev *dev, u16 id, u16 vector)
+{
+	struct fake_queue *q = fake_enter(dev, id);
+	struct vmq_vector *from = &dev->vectors[q->vector];
+
+	fake_log(q->nic, "vector %u %u", id, vector);
+	if (!q->started || !q->hold)
+		fake_break(q->nic, "queue %u to use vector %u, but it %s", id,
+			   vector, q->started ? "is not held" : "does not run");
+	if (q->vector == vector)
+		fake_break(q->nic, "queue %u has vector %u", id, vector);
+	if (q->vector_err)
+		return q->vector_err;
+	if (from->users == BIT_ULL(id))
+		fake_irq_free(q->nic, from->id, from->pinned);
+	q->vector = vector;
+	fake_leave(dev);
+	return 0;
+}
+
 static void fake_queue_kick(struct vmq_dev *dev, u16 id)
 {
 	fake_from_dev(dev)->queues[id].kicks++;
@@ -682,6 +722,7 @@ static const struct vmq_hw_ops fake_ops = {
 	.queue_drain	= fake_queue_drain,
 	.queue_tx_drain	= fake_queue_tx_drain,
 	.queue_named	= fake_queue_named,
+	.queue_vector	= fake_queue_vector,
 	.queue_kick	= fake_queue_kick,
 	.queue_xmit	= fake_queue_xmit,
 };
@@ -723,16 +764,17 @@ static int fake_irq_descs_alloc(unsigned int n)
 
 static int fake_irqs_alloc(struct fake_nic *f)
 {
-	int base = fake_irq_descs_alloc(f->caps.pools);
+	u16 n = vmq_dev_vectors(&f->dev);
+	int base = fake_irq_descs_alloc(n);
 	struct fake_queue *q;
 	u16 id;
 
 	if (base < 0)
 		return base;
-	for (id = 0; id < f->caps.pools; id++) {
+	for (id = 0; id < n; id++) {
 		q = &f->queues[id];
 		q->irq = base + id;
-		f->dev.queues[id].irq = q->irq;
+		f->dev.vectors[id].irq = q->irq;
 		irq_set_chip(q->irq, &fake_irq_chip);
 		irq_set_chip_data(q->irq, q);
 		irq_set_status_flags(q->irq, IRQ_MOVE_PCNTXT);
@@ -853,7 +895,8 @@ void fake_destroy(struct kunit *test, struct fake_nic *f)
 				       "rings of queue %u leaked", id);
 	KUNIT_EXPECT_STREQ(test, f->broken, "");
 	if (f->queues[0].irq > 0)
-		irq_free_descs(f->queues[0].irq, f->caps.pools);
+		irq_free_descs(f->queues[0].irq,
+			       f->caps.vectors ?: f->caps.pools);
 	free_netdev(f->uplink);
 	test->priv = NULL;
 }

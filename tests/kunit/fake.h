@@ -61,7 +61,10 @@ struct fake_queue {
 	struct vmq_consumer consumer;
 	struct fake_nic *nic;
 	u16 id;
+	/* Of the vector of the same number. */
 	int irq;
+	/* Vector that the NIC uses for it. */
+	u16 vector;
 
 	bool rings;
 	bool started;
@@ -71,6 +74,7 @@ struct fake_queue {
 	int start_err;
 	int drain_err;
 	int resize_err;
+	int vector_err;
 	u32 held;
 	/* Descriptors of the ring that it has now. */
 	u32 buffers;

@@ -41,13 +41,15 @@ static int fake_dump_queues(struct fake_nic *f, char *buf, int size)
 	for (id = 0; id < f->caps.pools; id++) {
 		q = &f->dev.queues[id];
 		len += scnprintf(buf + len, size - len,
-				 "queue %u %s owner %u filters %u rings %d%d started %d%d hold %d irq %d cpu %u%s seat %u policy %u buffers %u %u parked %d\n",
+				 "queue %u %s owner %u filters %u rings %d%d started %d%d hold %d vector %u irq %d cpu %u%s seat %u policy %u buffers %u %u parked %d\n",
 				 id, vmq_state_name(q->state), q->owner,
 				 q->nr_filters, q->rings, f->queues[id].rings,
 				 q->started, f->queues[id].started,
-				 f->queues[id].hold, q->pinned, q->cpu,
-				 q->cpu_auto ? " auto" : "", q->seat,
-				 q->cpu_policy, q->buffers,
+				 f->queues[id].hold, q->line->id,
+				 q->vector->pinned, q->vector->cpu,
+				 q->vector->cpu_auto ? " auto" : "",
+				 q->vector->seat, q->vector->cpu_policy,
+				 q->buffers,
 				 f->queues[id].rings ? f->queues[id].buffers : 0,
 				 q->parked);
 	}

@@ -23,6 +23,7 @@ NEED_CPUS = {
         "choose", "pin", "move", "move_fails", "stale", "hint", "hint_user", "free", "cpus", "cpus_off", "hotplug",
         "hotplug_late",
     )),
+    ("vmq_vector", "vmq_vector_test_moves"),
 }
 
 

@@ -100,20 +100,20 @@ static void vmq_enable_test_cpu(struct kunit *test)
 	struct vmq_queue *q = &f->dev.queues[1];
 
 	KUNIT_ASSERT_EQ(test, fake_allocate(f, VSWITCH, 0), 1);
-	q->cpu_auto = false;
+	q->vector->cpu_auto = false;
 	KUNIT_ASSERT_EQ(test, fake_enable(f, false), 0);
 	KUNIT_EXPECT_EQ(test, fake_state(f, 1), VMQ_QUEUE_UNDEFINED);
 	f->reclaim = true;
 	KUNIT_ASSERT_EQ(test, fake_enable(f, true), 0);
 	KUNIT_EXPECT_EQ(test, fake_state(f, 1), VMQ_QUEUE_ALLOCATED);
-	KUNIT_EXPECT_FALSE(test, q->cpu_auto);
+	KUNIT_EXPECT_FALSE(test, q->vector->cpu_auto);
 
 	/* Somebody else's later is chosen anew. */
 	KUNIT_ASSERT_EQ(test, fake_enable(f, false), 0);
 	f->reclaim = false;
 	KUNIT_ASSERT_EQ(test, fake_enable(f, true), 0);
 	KUNIT_ASSERT_EQ(test, fake_allocate(f, ADMIN, 1), 0);
-	KUNIT_EXPECT_TRUE(test, q->cpu_auto);
+	KUNIT_EXPECT_TRUE(test, q->vector->cpu_auto);
 }
 
 /* No memory for the rings then: the filters stay, and so do their frames. */

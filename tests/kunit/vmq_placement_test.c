@@ -96,7 +96,7 @@ static unsigned int placement_queues_on(const struct fake_nic *f,
 	u16 id;
 
 	for (id = 0; id < f->caps.pools; id++)
-		nr += f->dev.queues[id].cpu == cpu;
+		nr += f->dev.vectors[id].cpu == cpu;
 	return nr;
 }
 
@@ -128,13 +128,13 @@ static void vmq_placement_test_reuse(struct kunit *test)
 	for (id = 1; id < f->caps.pools; id++)
 		KUNIT_ASSERT_EQ(test, fake_allocate(f, ADMIN, id), 0);
 	for (id = 1; id < f->caps.pools; id++) {
-		cpu = f->dev.queues[id].cpu;
+		cpu = f->dev.vectors[id].cpu;
 		/* The others are spread already: only this CPU lacks one. */
 		if (placement_queues_on(f, cpu) > placement_queues_on(f, 0))
 			continue;
 		KUNIT_EXPECT_EQ(test, fake_free(f, id), 0);
 		KUNIT_EXPECT_EQ(test, fake_allocate(f, ADMIN, id), 0);
-		KUNIT_EXPECT_EQ(test, f->dev.queues[id].cpu, cpu);
+		KUNIT_EXPECT_EQ(test, f->dev.vectors[id].cpu, cpu);
 	}
 }
 
@@ -152,9 +152,9 @@ static void vmq_placement_test_pin(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vmq_placement_effective(q), -1);
 
 	KUNIT_ASSERT_EQ(test, fake_commit(f, ADMIN, 1), 0);
-	KUNIT_EXPECT_EQ(test, f->queues[1].pinned, q->cpu);
+	KUNIT_EXPECT_EQ(test, f->queues[1].pinned, q->vector->cpu);
 	KUNIT_EXPECT_TRUE(test, irq_balancing_disabled(irq));
-	KUNIT_EXPECT_EQ(test, vmq_placement_effective(q), q->cpu);
+	KUNIT_EXPECT_EQ(test, vmq_placement_effective(q), q->vector->cpu);
 
 	KUNIT_ASSERT_EQ(test, fake_free(f, 1), 0);
 	KUNIT_EXPECT_FALSE(test, irq_balancing_disabled(irq));
@@ -166,7 +166,7 @@ static int placement_set(struct fake_nic *f, u16 id, unsigned int cpu)
 	int err;
 
 	mutex_lock(&f->dev.lock);
-	err = vmq_placement_set(&f->dev.queues[id], cpu, VMQ_MOVE_ADMIN);
+	err = vmq_placement_set(f->dev.queues[id].vector, cpu, VMQ_MOVE_ADMIN);
 	mutex_unlock(&f->dev.lock);
 	return err;
 }
@@ -182,14 +182,14 @@ static void vmq_placement_test_move(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
 	KUNIT_ASSERT_EQ(test, fake_allocate(f, ADMIN, 1), 0);
 	KUNIT_EXPECT_EQ(test, placement_set(f, 1, 0), 0);
-	KUNIT_EXPECT_EQ(test, q->cpu, 0);
+	KUNIT_EXPECT_EQ(test, q->vector->cpu, 0);
 	KUNIT_EXPECT_EQ(test, f->queues[1].pinned, -1);
 	KUNIT_EXPECT_EQ(test, f->queues[1].kicks, 0);
 
 	KUNIT_ASSERT_EQ(test, fake_commit(f, ADMIN, 1), 0);
 	KUNIT_EXPECT_EQ(test, f->queues[1].pinned, 0);
 	KUNIT_EXPECT_EQ(test, placement_set(f, 1, last), 0);
-	KUNIT_EXPECT_EQ(test, q->cpu, last);
+	KUNIT_EXPECT_EQ(test, q->vector->cpu, last);
 	KUNIT_EXPECT_EQ(test, f->queues[1].pinned, last);
 	KUNIT_EXPECT_EQ(test, f->queues[1].kicks, 1);
 	KUNIT_EXPECT_EQ(test, vmq_placement_effective(q), last);
@@ -212,7 +212,7 @@ static struct vmq_queue *placement_pinned(struct kunit *test, u16 id,
 	KUNIT_ASSERT_EQ(test, fake_allocate(f, ADMIN, id), 0);
 	KUNIT_ASSERT_EQ(test, fake_commit(f, ADMIN, id), 0);
 	KUNIT_ASSERT_EQ(test, placement_set(f, id, cpu), 0);
-	q->cpu_auto = false;
+	q->vector->cpu_auto = false;
 	return q;
 }
 
@@ -222,7 +222,7 @@ static int placement_policy(struct fake_nic *f, u16 id,
 	int err;
 
 	mutex_lock(&f->dev.lock);
-	err = vmq_placement_set_policy(&f->dev.queues[id], policy);
+	err = vmq_placement_set_policy(f->dev.queues[id].vector, policy);
 	mutex_unlock(&f->dev.lock);
 	return err;
 }
@@ -265,7 +265,7 @@ static void vmq_placement_test_move_fails(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, placement_set(f, 1, 2), -ENOSPC);
 	KUNIT_EXPECT_EQ(test, placement_policy(f, 1, VMQ_CPU_FREE), -ENOSPC);
 	fake_expect_unchanged(test, f);
-	KUNIT_EXPECT_TRUE(test, irq_balancing_disabled(q->irq));
+	KUNIT_EXPECT_TRUE(test, irq_balancing_disabled(q->vector->irq));
 	f->queues[1].affinity_err = 0;
 	KUNIT_EXPECT_EQ(test, placement_set(f, 1, 2), 0);
 }
@@ -282,10 +282,10 @@ static void vmq_placement_test_auto_stays(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, fake_allocate(f, ADMIN, id), 0);
 	for (id = 0; id < f->caps.pools; id++) {
 		q = &f->dev.queues[id];
-		KUNIT_EXPECT_EQ(test, vmq_cpus_pick(q), q->cpu);
+		KUNIT_EXPECT_EQ(test, vmq_cpus_pick(q->vector), q->vector->cpu);
 	}
 	/* And one that is there already is not even fired. */
-	KUNIT_EXPECT_EQ(test, placement_set(f, 0, f->dev.queues[0].cpu), 0);
+	KUNIT_EXPECT_EQ(test, placement_set(f, 0, f->dev.vectors[0].cpu), 0);
 	KUNIT_EXPECT_EQ(test, f->queues[0].kicks, 0);
 }
 
@@ -317,7 +317,7 @@ static void vmq_placement_test_hint(struct kunit *test)
 	f->queues[1].kicks = 0;
 	KUNIT_EXPECT_EQ(test, placement_policy(f, 1, VMQ_CPU_HINT), 0);
 	KUNIT_EXPECT_EQ(test, f->queues[1].kicks, 0);
-	KUNIT_EXPECT_FALSE(test, irq_balancing_disabled(q->irq));
+	KUNIT_EXPECT_FALSE(test, irq_balancing_disabled(q->vector->irq));
 	KUNIT_EXPECT_PTR_EQ(test, placement_hint(f, 1), cpumask_of(1));
 	KUNIT_EXPECT_EQ(test, placement_set(f, 1, 2), 0);
 	KUNIT_EXPECT_PTR_EQ(test, placement_hint(f, 1), cpumask_of(2));
@@ -331,13 +331,13 @@ static void vmq_placement_test_hint(struct kunit *test)
 	placement_user(f, 1, cpumask_of(3));
 	KUNIT_EXPECT_EQ(test, placement_policy(f, 1, VMQ_CPU_STRICT), 0);
 	KUNIT_EXPECT_NULL(test, placement_hint(f, 1));
-	KUNIT_EXPECT_TRUE(test, irq_balancing_disabled(q->irq));
+	KUNIT_EXPECT_TRUE(test, irq_balancing_disabled(q->vector->irq));
 	KUNIT_EXPECT_EQ(test, vmq_placement_effective(q), 2);
 
 	KUNIT_ASSERT_EQ(test, placement_policy(f, 1, VMQ_CPU_HINT), 0);
 	KUNIT_ASSERT_EQ(test, fake_free(f, 1), 0);
 	KUNIT_ASSERT_EQ(test, fake_allocate(f, ADMIN, 1), 0);
-	KUNIT_EXPECT_EQ(test, q->cpu_policy, VMQ_CPU_STRICT);
+	KUNIT_EXPECT_EQ(test, q->vector->cpu_policy, VMQ_CPU_STRICT);
 }
 
 /* What a user does with a hint is the user's, while there is a CPU for it. */
@@ -357,10 +357,10 @@ static void vmq_placement_test_hint_user(struct kunit *test)
 	fake_close(f);
 	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
 	fake_hotplug(f, 1, false);
-	KUNIT_EXPECT_EQ(test, q->seat, 1);
+	KUNIT_EXPECT_EQ(test, q->vector->seat, 1);
 	KUNIT_EXPECT_EQ(test, f->queues[1].pinned, -1);
 	KUNIT_EXPECT_EQ(test, vmq_placement_effective(q), 3);
-	KUNIT_EXPECT_EQ(test, vmq_placement_serves(q), 3);
+	KUNIT_EXPECT_EQ(test, vmq_placement_serves(q->vector), 3);
 
 	/* Told anew when the user's CPU is none any more. */
 	fake_close(f);
@@ -382,32 +382,32 @@ static void vmq_placement_test_free(struct kunit *test)
 	q = placement_pinned(test, 1, 1);
 	KUNIT_EXPECT_EQ(test, placement_policy(f, 1, VMQ_CPU_FREE), 0);
 	KUNIT_EXPECT_FALSE(test, vmq_queue_has_cpu(q));
-	KUNIT_EXPECT_FALSE(test, irq_balancing_disabled(q->irq));
-	KUNIT_EXPECT_TRUE(test, cpumask_equal(irq_get_affinity_mask(q->irq),
+	KUNIT_EXPECT_FALSE(test, irq_balancing_disabled(q->vector->irq));
+	KUNIT_EXPECT_TRUE(test, cpumask_equal(irq_get_affinity_mask(q->vector->irq),
 					      cpu_possible_mask));
 
 	placement_others(test, &cpus, 1);
 	KUNIT_EXPECT_EQ(test, fake_cpus(f, cpus), 0);
-	KUNIT_EXPECT_TRUE(test, cpumask_equal(irq_get_affinity_mask(q->irq),
+	KUNIT_EXPECT_TRUE(test, cpumask_equal(irq_get_affinity_mask(q->vector->irq),
 					      cpus));
 	/* The kernel takes away what is offline at start; it counts later. */
 	fake_close(f);
 	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
-	KUNIT_EXPECT_TRUE(test, cpumask_equal(irq_get_affinity_mask(q->irq),
+	KUNIT_EXPECT_TRUE(test, cpumask_equal(irq_get_affinity_mask(q->vector->irq),
 					      cpus));
 	/* The user's place counts, also over down and up. */
 	placement_user(f, 1, cpumask_of(2));
 	fake_close(f);
 	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
 	KUNIT_EXPECT_EQ(test, f->queues[1].pinned, -1);
-	KUNIT_EXPECT_EQ(test, vmq_placement_serves(q), 2);
-	KUNIT_EXPECT_EQ(test, q->cpu_moves, 1);
+	KUNIT_EXPECT_EQ(test, vmq_placement_serves(q->vector), 2);
+	KUNIT_EXPECT_EQ(test, q->vector->cpu_moves, 1);
 
 	KUNIT_EXPECT_EQ(test, placement_policy(f, 1, VMQ_CPU_STRICT), 0);
-	KUNIT_EXPECT_TRUE(test, q->cpu_auto);
-	KUNIT_EXPECT_NE(test, q->cpu, 1);
-	KUNIT_EXPECT_EQ(test, vmq_placement_effective(q), q->cpu);
-	KUNIT_EXPECT_TRUE(test, irq_balancing_disabled(q->irq));
+	KUNIT_EXPECT_TRUE(test, q->vector->cpu_auto);
+	KUNIT_EXPECT_NE(test, q->vector->cpu, 1);
+	KUNIT_EXPECT_EQ(test, vmq_placement_effective(q), q->vector->cpu);
+	KUNIT_EXPECT_TRUE(test, irq_balancing_disabled(q->vector->irq));
 }
 
 /* What queues may use: whose CPU was chosen goes, who was pinned forbids. */
@@ -421,13 +421,13 @@ static void vmq_placement_test_cpus(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
 	pinned = placement_pinned(test, 1, 3);
 	q = placement_pinned(test, 2, 2);
-	q->cpu_auto = true;
+	q->vector->cpu_auto = true;
 	placement_others(test, &cpus, 2);
 	KUNIT_EXPECT_EQ(test, fake_cpus(f, cpus), 0);
-	KUNIT_EXPECT_NE(test, q->cpu, 2);
-	KUNIT_EXPECT_EQ(test, vmq_placement_effective(q), q->cpu);
+	KUNIT_EXPECT_NE(test, q->vector->cpu, 2);
+	KUNIT_EXPECT_EQ(test, vmq_placement_effective(q), q->vector->cpu);
 	KUNIT_EXPECT_EQ(test, vmq_placement_effective(pinned), 3);
-	KUNIT_EXPECT_EQ(test, pinned->cpu_moves, 1);
+	KUNIT_EXPECT_EQ(test, pinned->vector->cpu_moves, 1);
 
 	fake_remember(f);
 	cpumask_clear_cpu(3, cpus);
@@ -456,19 +456,19 @@ static void vmq_placement_test_cpus_off(struct kunit *test)
 	pinned = placement_pinned(test, 1, 3);
 	KUNIT_ASSERT_EQ(test, placement_policy(f, 1, VMQ_CPU_HINT), 0);
 	q = placement_pinned(test, 2, 2);
-	q->cpu_auto = true;
+	q->vector->cpu_auto = true;
 	KUNIT_ASSERT_EQ(test, fake_enable(f, false), 0);
 	KUNIT_EXPECT_EQ(test, fake_cpus(f, cpumask_of(2)), -EBUSY);
 	placement_others(test, &cpus, 2);
 	KUNIT_EXPECT_EQ(test, fake_cpus(f, cpus), 0);
 	fake_hotplug(f, 3, true);
 	KUNIT_ASSERT_EQ(test, fake_enable(f, true), 0);
-	KUNIT_EXPECT_EQ(test, pinned->cpu_policy, VMQ_CPU_HINT);
-	KUNIT_EXPECT_EQ(test, pinned->cpu, 3);
+	KUNIT_EXPECT_EQ(test, pinned->vector->cpu_policy, VMQ_CPU_HINT);
+	KUNIT_EXPECT_EQ(test, pinned->vector->cpu, 3);
 	KUNIT_EXPECT_NE(test, vmq_placement_effective(pinned), 3);
-	KUNIT_EXPECT_NE(test, q->cpu, 2);
-	KUNIT_EXPECT_NE(test, q->cpu, 3);
-	KUNIT_EXPECT_EQ(test, vmq_placement_effective(q), q->cpu);
+	KUNIT_EXPECT_NE(test, q->vector->cpu, 2);
+	KUNIT_EXPECT_NE(test, q->vector->cpu, 3);
+	KUNIT_EXPECT_EQ(test, vmq_placement_effective(q), q->vector->cpu);
 	fake_hotplug(f, 3, false);
 	KUNIT_EXPECT_EQ(test, vmq_placement_effective(pinned), 3);
 }
@@ -485,26 +485,26 @@ static void vmq_placement_test_hotplug(struct kunit *test)
 	other = placement_pinned(test, 2, 2);
 	f->queues[2].pinned = -1;
 	fake_hotplug(f, 3, true);
-	KUNIT_EXPECT_EQ(test, q->cpu, 3);
-	KUNIT_EXPECT_NE(test, q->seat, 3);
-	KUNIT_EXPECT_EQ(test, vmq_placement_effective(q), q->seat);
-	KUNIT_EXPECT_TRUE(test, irq_balancing_disabled(q->irq));
+	KUNIT_EXPECT_EQ(test, q->vector->cpu, 3);
+	KUNIT_EXPECT_NE(test, q->vector->seat, 3);
+	KUNIT_EXPECT_EQ(test, vmq_placement_effective(q), q->vector->seat);
+	KUNIT_EXPECT_TRUE(test, irq_balancing_disabled(q->vector->irq));
 	/* Another start, still without it. */
 	fake_close(f);
 	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
-	KUNIT_EXPECT_EQ(test, vmq_placement_effective(q), q->seat);
-	KUNIT_EXPECT_NE(test, q->seat, 3);
+	KUNIT_EXPECT_EQ(test, vmq_placement_effective(q), q->vector->seat);
+	KUNIT_EXPECT_NE(test, q->vector->seat, 3);
 	f->queues[2].pinned = -1;
 	fake_hotplug(f, 3, false);
 	KUNIT_EXPECT_EQ(test, vmq_placement_effective(q), 3);
-	KUNIT_EXPECT_EQ(test, q->cpu_moves, 3);
+	KUNIT_EXPECT_EQ(test, q->vector->cpu_moves, 3);
 	KUNIT_EXPECT_EQ(test, f->queues[2].pinned, -1);
-	KUNIT_EXPECT_EQ(test, other->seat, 2);
+	KUNIT_EXPECT_EQ(test, other->vector->seat, 2);
 
 	/* One that is not started leaves its seat, too. */
 	fake_hotplug(f, 3, true);
 	KUNIT_ASSERT_EQ(test, fake_allocate(f, ADMIN, 3), 0);
-	KUNIT_EXPECT_NE(test, f->dev.queues[3].cpu, 3);
+	KUNIT_EXPECT_NE(test, f->dev.vectors[3].cpu, 3);
 	fake_hotplug(f, 3, false);
 }
 
@@ -535,8 +535,8 @@ static void vmq_placement_test_hotplug_late(struct kunit *test)
 	placement_user(f, 1, others);
 	rtnl_unlock();
 	flush_work(&f->dev.hotplug);
-	KUNIT_EXPECT_EQ(test, vmq_placement_effective(q), q->seat);
-	KUNIT_EXPECT_NE(test, q->seat, 3);
+	KUNIT_EXPECT_EQ(test, vmq_placement_effective(q), q->vector->seat);
+	KUNIT_EXPECT_NE(test, q->vector->seat, 3);
 	fake_hotplug(f, 3, false);
 	KUNIT_EXPECT_EQ(test, vmq_placement_effective(q), 3);
 }
@@ -546,7 +546,7 @@ static void vmq_placement_test_shared_irq(struct kunit *test)
 {
 	struct fake_nic *f = test->priv;
 
-	f->dev.queues[0].irq_shared = true;
+	f->dev.vectors[0].irq_shared = true;
 	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
 	KUNIT_EXPECT_FALSE(test, vmq_queue_has_cpu(&f->dev.queues[0]));
 	KUNIT_EXPECT_EQ(test, fake_cpus(f, cpumask_of(0)), 0);

@@ -119,17 +119,17 @@ static void vmq_plain_test_shared_irq(struct kunit *test)
 {
 	struct fake_nic *f = test->priv;
 
-	f->dev.queues[0].irq_shared = true;
+	f->dev.vectors[0].irq_shared = true;
 	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
 	KUNIT_EXPECT_EQ(test, f->queues[0].pinned, -1);
 	KUNIT_EXPECT_FALSE(test, irq_balancing_disabled(f->queues[0].irq));
 	fake_close(f);
 
-	f->dev.queues[0].irq_shared = false;
+	f->dev.vectors[0].irq_shared = false;
 	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
 	/* A kernel for one CPU locks it, but has nothing to move. */
 	KUNIT_EXPECT_EQ(test, f->queues[0].pinned,
-			IS_ENABLED(CONFIG_SMP) ? f->dev.queues[0].cpu : -1);
+			IS_ENABLED(CONFIG_SMP) ? f->dev.vectors[0].cpu : -1);
 	KUNIT_EXPECT_TRUE(test, irq_balancing_disabled(f->queues[0].irq));
 }
 

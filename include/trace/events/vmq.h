@@ -88,10 +88,10 @@ TRACE_EVENT(vmq_queue_state,
 
 /* A queue gets another CPU; -1 is any that queues may use. */
 TRACE_EVENT(vmq_placement_move,
-	TP_PROTO(const struct vmq_queue *q, int from, int to, u8 why),
-	TP_ARGS(q, from, to, why),
+	TP_PROTO(const struct vmq_vector *v, int from, int to, u8 why),
+	TP_ARGS(v, from, to, why),
 	TP_STRUCT__entry(
-		__string(uplink, netdev_name(q->dev->uplink))
+		__string(uplink, netdev_name(v->dev->uplink))
 		__field(u16, queue)
 		__field(u8, why)
 		__field(int, from)
@@ -99,7 +99,7 @@ TRACE_EVENT(vmq_placement_move,
 	),
 	TP_fast_assign(
 		__assign_str(uplink);
-		__entry->queue = q->id;
+		__entry->queue = v->id;
 		__entry->why = why;
 		__entry->from = from;
 		__entry->to = to;

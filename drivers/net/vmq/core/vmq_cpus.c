@@ -104,55 +104,55 @@ bool vmq_cpus_fit(const struct vmq_dev *dev, unsigned int cpu)
 	       (cpumask_test_cpu(cpu, dev->cpus) || !vmq_cpus_any_usable(dev));
 }
 
-static void vmq_cpus_count(const struct vmq_queue *except, u16 *load)
+static void vmq_cpus_count(const struct vmq_vector *except, u16 *load)
 {
 	struct vmq_dev *dev = except->dev;
 	unsigned int cpu;
 	u16 i;
 
 	for (i = 0; i < dev->caps->pools; i++) {
-		if (&dev->queues[i] == except ||
+		if (dev->queues[i].vector == except ||
 		    !vmq_queue_is_allocated(&dev->queues[i]))
 			continue;
-		cpu = vmq_placement_serves(&dev->queues[i]);
+		cpu = vmq_placement_serves(dev->queues[i].vector);
 		if (cpu < nr_cpu_ids)
 			load[cpu]++;
 	}
 }
 
-static void vmq_cpus_describe(const struct vmq_queue *q, struct vmq_choice *c)
+static void vmq_cpus_describe(const struct vmq_vector *v, struct vmq_choice *c)
 {
-	struct device *parent = q->dev->uplink->dev.parent;
+	struct device *parent = v->dev->uplink->dev.parent;
 	int node = parent ? dev_to_node(parent) : NUMA_NO_NODE;
 	unsigned int cpu;
 
-	vmq_cpus_get(q->dev, &c->usable);
+	vmq_cpus_get(v->dev, &c->usable);
 	if (node != NUMA_NO_NODE)
 		cpumask_copy(&c->near, cpumask_of_node(node));
 	for_each_cpu(cpu, &c->usable)
 		if (cpu_is_isolated(cpu))
 			cpumask_set_cpu(cpu, &c->isolated);
-	c->now = vmq_placement_serves(q);
-	vmq_cpus_count(q, c->load);
+	c->now = vmq_placement_serves(v);
+	vmq_cpus_count(v, c->load);
 }
 
 /*
- * The CPU for a queue that nobody pinned. Without memory for the choice it is
- * the one that the queue has: a worse place is no reason to fail.
+ * The CPU for a vector that nobody pinned. Without memory for the choice it is
+ * the one that it has: a worse place is no reason to fail.
  */
-unsigned int vmq_cpus_pick(const struct vmq_queue *q)
+unsigned int vmq_cpus_pick(const struct vmq_vector *v)
 {
 	unsigned int cpu = nr_cpu_ids;
 	struct vmq_choice *c;
 
 	c = kzalloc(struct_size(c, load, nr_cpu_ids), GFP_KERNEL);
 	if (c) {
-		vmq_cpus_describe(q, c);
+		vmq_cpus_describe(v, c);
 		cpu = vmq_cpus_choose(c);
 		kfree(c);
 	}
 	if (cpu >= nr_cpu_ids)
-		cpu = vmq_placement_serves(q);
+		cpu = vmq_placement_serves(v);
 	return cpu < nr_cpu_ids ? cpu : cpumask_first(cpu_online_mask);
 }
 EXPORT_SYMBOL_IF_KUNIT(vmq_cpus_pick);
@@ -166,10 +166,10 @@ static struct vmq_queue *vmq_cpus_find_outside(struct vmq_dev *dev,
 
 	for (i = 0; i < dev->caps->pools; i++) {
 		q = &dev->queues[i];
-		if (!q->cpu_auto && !q->irq_shared &&
+		if (!q->vector->cpu_auto && !q->vector->irq_shared &&
 		    (vmq_queue_is_allocated(q) ||
 		     q->restore != VMQ_RESTORE_NONE) &&
-		    !cpumask_test_cpu(q->cpu, cpus))
+		    !cpumask_test_cpu(q->vector->cpu, cpus))
 			return q;
 	}
 	return NULL;
@@ -191,7 +191,7 @@ static int vmq_cpus_check(struct vmq_dev *dev, const struct cpumask *cpus,
 	if (q)
 		return vmq_refuse(dev, extack, -EBUSY,
 				  "queue %u is pinned to CPU %u, which is not among them",
-				  q->id, q->cpu);
+				  q->id, q->vector->cpu);
 	return 0;
 }
 
@@ -208,8 +208,9 @@ int vmq_cpus_set_locked(struct vmq_dev *dev, const struct cpumask *cpus,
 	spin_lock_bh(&dev->text_lock);
 	cpumask_copy(dev->cpus, cpus);
 	spin_unlock_bh(&dev->text_lock);
-	for (i = 0; i < dev->caps->pools; i++)
-		vmq_placement_reseat(&dev->queues[i], VMQ_MOVE_CPUS);
+	for (i = 0; i < vmq_dev_vectors(dev); i++)
+		vmq_placement_reseat(&dev->vectors[i], VMQ_MOVE_CPUS);
+	vmq_vector_regroup(dev);
 	return 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(vmq_cpus_set_locked);

@@ -50,26 +50,27 @@ static void vmq_hotplug_mark(struct vmq_dev *dev)
 	for_each_cpu(cpu, dev->left) {
 		if (!cpumask_test_and_clear_cpu(cpu, dev->left))
 			continue;
-		for (i = 0; i < dev->caps->pools; i++)
-			if (dev->queues[i].seat == cpu)
-				dev->queues[i].unseated = true;
+		for (i = 0; i < vmq_dev_vectors(dev); i++)
+			if (dev->vectors[i].seat == cpu)
+				dev->vectors[i].unseated = true;
 	}
 }
 
 static void vmq_hotplug_work(struct work_struct *work)
 {
 	struct vmq_dev *dev = container_of(work, struct vmq_dev, hotplug);
-	struct vmq_queue *q;
+	struct vmq_vector *v;
 	u16 i;
 
 	/* For the announcements, see vmq_queue_freeing_work(). */
 	rtnl_lock();
 	mutex_lock(&dev->lock);
 	vmq_hotplug_mark(dev);
-	for (i = 0; i < dev->caps->pools; i++) {
-		q = &dev->queues[i];
-		vmq_placement_reseat(q, vmq_placement_why(q));
+	for (i = 0; i < vmq_dev_vectors(dev); i++) {
+		v = &dev->vectors[i];
+		vmq_placement_reseat(v, vmq_placement_why(v));
 	}
+	vmq_vector_regroup(dev);
 	mutex_unlock(&dev->lock);
 	rtnl_unlock();
 }

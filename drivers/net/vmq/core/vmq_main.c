@@ -35,6 +35,7 @@ int vmq_dev_init(struct vmq_dev *dev, struct net_device *uplink,
 
 	if (WARN_ON_ONCE(netdev_priv(uplink) != dev || !caps->pools ||
 			 caps->pools > VMQ_MAX_QUEUES ||
+			 caps->vectors > caps->pools ||
 			 caps->mac_slots > VMQ_MAX_MAC_SLOTS ||
 			 caps->vlan_slots > VMQ_MAX_VLAN_SLOTS))
 		return -EINVAL;
@@ -45,9 +46,12 @@ int vmq_dev_init(struct vmq_dev *dev, struct net_device *uplink,
 	dev->queues = kcalloc(caps->pools, sizeof(*dev->queues), GFP_KERNEL);
 	if (!dev->queues)
 		return -ENOMEM;
-	err = vmq_filter_table_init(dev);
+	err = vmq_vector_init(dev);
 	if (err)
 		goto free_queues;
+	err = vmq_filter_table_init(dev);
+	if (err)
+		goto free_vectors;
 	err = vmq_route_init(dev);
 	if (err)
 		goto fini_filters;
@@ -79,6 +83,8 @@ fini_route:
 	vmq_route_fini(dev);
 fini_filters:
 	vmq_filter_table_fini(dev);
+free_vectors:
+	kfree(dev->vectors);
 free_queues:
 	kfree(dev->queues);
 	return err;
@@ -98,6 +104,7 @@ void vmq_dev_fini(struct vmq_dev *dev)
 	vmq_route_fini(dev);
 	vmq_filter_table_fini(dev);
 	mutex_destroy(&dev->lock);
+	kfree(dev->vectors);
 	kfree(dev->queues);
 }
 EXPORT_SYMBOL_GPL(vmq_dev_fini);
@@ -132,6 +139,7 @@ static int vmq_dev_up(struct vmq_dev *dev)
 			return err;
 	}
 	dev->open = true;
+	vmq_vector_regroup(dev);
 	vmq_route_replay(dev);
 	return 0;
 }

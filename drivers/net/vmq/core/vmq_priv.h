@@ -127,24 +127,36 @@ int vmq_vlan_set_mode_locked(struct vmq_dev *dev, enum vmq_vlan_mode mode,
 int vmq_cpus_init(struct vmq_dev *dev);
 void vmq_cpus_fini(struct vmq_dev *dev);
 unsigned int vmq_cpus_choose(const struct vmq_choice *c);
-unsigned int vmq_cpus_pick(const struct vmq_queue *q);
+unsigned int vmq_cpus_pick(const struct vmq_vector *v);
 bool vmq_cpus_usable(const struct vmq_dev *dev, unsigned int cpu);
 bool vmq_cpus_fit(const struct vmq_dev *dev, unsigned int cpu);
 int vmq_cpus_set_locked(struct vmq_dev *dev, const struct cpumask *cpus,
 			struct netlink_ext_ack *extack);
 
+/* vmq_vector.c: who uses which; vmq_dev.lock held */
+int vmq_vector_init(struct vmq_dev *dev);
+bool vmq_vector_is_allocated(const struct vmq_vector *v,
+			     const struct vmq_queue *except);
+void vmq_vector_announce(struct vmq_vector *v, const char *file);
+void vmq_vector_notify(struct vmq_vector *v);
+void vmq_vector_kick(struct vmq_vector *v);
+int vmq_vector_attach(struct vmq_queue *q);
+void vmq_vector_detach(struct vmq_queue *q);
+void vmq_vector_regroup(struct vmq_dev *dev);
+
 /* vmq_placement.c: vmq_dev.lock held, but for the one that is effective */
-enum vmq_move vmq_placement_why(const struct vmq_queue *q);
+enum vmq_move vmq_placement_why(const struct vmq_vector *v);
 void vmq_placement_assign(struct vmq_queue *q);
 void vmq_placement_revive(struct vmq_queue *q);
-void vmq_placement_reseat(struct vmq_queue *q, enum vmq_move why);
-int vmq_placement_set(struct vmq_queue *q, unsigned int cpu, enum vmq_move why);
-int vmq_placement_set_policy(struct vmq_queue *q, enum vmq_cpu_policy policy);
-void vmq_placement_pin(struct vmq_queue *q);
-void vmq_placement_lock_irq(struct vmq_queue *q);
-void vmq_placement_unhint(struct vmq_queue *q);
-void vmq_placement_unlock_irq(struct vmq_queue *q);
-unsigned int vmq_placement_serves(const struct vmq_queue *q);
+void vmq_placement_reseat(struct vmq_vector *v, enum vmq_move why);
+int vmq_placement_set(struct vmq_vector *v, unsigned int cpu,
+		      enum vmq_move why);
+int vmq_placement_set_policy(struct vmq_vector *v, enum vmq_cpu_policy policy);
+void vmq_placement_pin(struct vmq_vector *v);
+void vmq_placement_lock_irq(struct vmq_vector *v);
+void vmq_placement_unhint(struct vmq_vector *v);
+void vmq_placement_unlock_irq(struct vmq_vector *v);
+unsigned int vmq_placement_serves(const struct vmq_vector *v);
 int vmq_placement_effective(const struct vmq_queue *q);
 
 /* vmq_hotplug.c: no lock held */
@@ -237,7 +249,8 @@ static inline bool vmq_queue_is_allocated(const struct vmq_queue *q)
 /* Placement has one CPU for it, and the interrupt is its to move. */
 static inline bool vmq_queue_has_cpu(const struct vmq_queue *q)
 {
-	return !q->irq_shared && READ_ONCE(q->cpu_policy) != VMQ_CPU_FREE;
+	return !q->vector->irq_shared &&
+	       READ_ONCE(q->vector->cpu_policy) != VMQ_CPU_FREE;
 }
 
 static inline bool vmq_queue_is_committed(const struct vmq_queue *q)

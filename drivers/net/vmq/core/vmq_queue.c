@@ -31,7 +31,7 @@ void vmq_queue_announce(struct vmq_queue *q, const char *file)
 	snprintf(queue_name, sizeof(queue_name), "VMQ_QUEUE_NAME=%s",
 		 exists ? q->queue_name : "");
 	if (exists && vmq_queue_has_cpu(q))
-		snprintf(cpu, sizeof(cpu), "VMQ_CPU=%u", q->cpu);
+		snprintf(cpu, sizeof(cpu), "VMQ_CPU=%u", q->vector->cpu);
 	sysfs_notify(kobj, "vmq", file);
 	kobject_uevent_env(kobj, KOBJ_CHANGE, env);
 }
@@ -73,12 +73,9 @@ int vmq_queue_up(struct vmq_queue *q)
 		return err;
 	q->rings = true;
 
-	vmq_placement_pin(q);
-	err = ops->queue_start(q->dev, q->id);
+	err = vmq_vector_attach(q);
 	if (err)
 		goto free_rings;
-	WRITE_ONCE(q->started, true);
-	vmq_placement_lock_irq(q);
 	q->undrained = false;
 	q->parked = false;
 	return 0;
@@ -94,10 +91,7 @@ void vmq_queue_down(struct vmq_queue *q)
 {
 	if (!q->started)
 		return;
-	WRITE_ONCE(q->started, false);
-	vmq_placement_unhint(q);
-	q->dev->ops->queue_stop(q->dev, q->id);
-	vmq_placement_unlock_irq(q);
+	vmq_vector_detach(q);
 }
 
 /* Wait until what the ring holds now is delivered. */
@@ -266,6 +260,7 @@ static int vmq_queue_begin(struct vmq_queue *q, enum vmq_owner owner,
 			return vmq_refuse(dev, extack, err,
 					  "queue %u cannot be started: %s",
 					  q->id, vmq_queue_up_reason(err));
+		vmq_vector_regroup(dev);
 	}
 	return vmq_queue_event(q, VMQ_EVENT_COMMIT);
 }
@@ -314,6 +309,7 @@ static bool vmq_queue_try_return(struct vmq_queue *q)
 static void vmq_queue_stop_and_return(struct vmq_queue *q)
 {
 	vmq_queue_down(q);
+	vmq_vector_regroup(q->dev);
 	vmq_queue_event(q, VMQ_EVENT_DMA_STOPPED);
 	if (!vmq_queue_try_return(q))
 		schedule_delayed_work(&q->dev->freeing, VMQ_FREEING_POLL);

@@ -268,6 +268,33 @@ static ssize_t count_hits_store(struct device *d, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RW(count_hits);
 
+static ssize_t coalesce_shared_show(struct device *d,
+				    struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%d\n",
+			  READ_ONCE(vmq_dev_from_device(d)->coalesce));
+}
+
+static ssize_t coalesce_shared_store(struct device *d,
+				     struct device_attribute *attr,
+				     const char *buf, size_t count)
+{
+	struct vmq_dev *dev = vmq_dev_from_device(d);
+	int ret;
+
+	ret = vmq_sysfs_begin_store(dev, buf, count);
+	if (ret)
+		return ret;
+	ret = vmq_dev_parse_switch(dev, attr->attr.name, buf);
+	if (ret >= 0) {
+		WRITE_ONCE(dev->coalesce, ret);
+		vmq_vector_regroup(dev);
+	}
+	vmq_sysfs_end_store(dev);
+	return ret < 0 ? ret : count;
+}
+static DEVICE_ATTR_RW(coalesce_shared);
+
 /* Written under the same lock, so that nobody sees half of a set. */
 static ssize_t cpus_show(struct device *d, struct device_attribute *attr,
 			 char *buf)
@@ -367,6 +394,7 @@ static DEVICE_ATTR_RW(allocate);
 
 static struct attribute *vmq_dev_attrs[] = {
 	&dev_attr_allocate.attr,
+	&dev_attr_coalesce_shared.attr,
 	&dev_attr_count_hits.attr,
 	&dev_attr_cpus.attr,
 	&dev_attr_default_queue.attr,

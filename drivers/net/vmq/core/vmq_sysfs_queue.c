@@ -194,7 +194,7 @@ static ssize_t vmq_cpu_show(struct netdev_rx_queue *rxq, char *buf)
 	struct vmq_queue *q = vmq_queue_from_rx(rxq);
 
 	return vmq_queue_exists(q) && vmq_queue_has_cpu(q) ?
-	       sysfs_emit(buf, "%u\n", READ_ONCE(q->cpu)) :
+	       sysfs_emit(buf, "%u\n", READ_ONCE(q->vector->cpu)) :
 	       sysfs_emit(buf, "none\n");
 }
 
@@ -203,7 +203,7 @@ static int vmq_queue_check_irq(struct vmq_queue *q)
 {
 	int err = vmq_queue_check_set(q);
 
-	if (!err && q->irq_shared)
+	if (!err && q->vector->irq_shared)
 		err = vmq_refuse(q->dev, NULL, -EOPNOTSUPP,
 				 "the interrupt of queue %u is for other devices, too, and is not pinned",
 				 q->id);
@@ -215,7 +215,7 @@ static int vmq_cpu_parse(struct vmq_queue *q, const char *word,
 			 unsigned int *cpu)
 {
 	if (!strcmp(word, "auto")) {
-		*cpu = vmq_cpus_pick(q);
+		*cpu = vmq_cpus_pick(q->vector);
 		return 0;
 	}
 	if (kstrtouint(word, 10, cpu))
@@ -240,21 +240,21 @@ static int vmq_cpu_write(struct vmq_queue *q, const char *word)
 	err = vmq_queue_check_irq(q);
 	if (err)
 		return err;
-	if (q->cpu_policy == VMQ_CPU_FREE)
+	if (q->vector->cpu_policy == VMQ_CPU_FREE)
 		return vmq_refuse(q->dev, NULL, -EINVAL,
 				  "queue %u has no CPU of its own while cpu_policy is free",
 				  q->id);
 	err = vmq_cpu_parse(q, word, &cpu);
 	if (err)
 		return err;
-	err = vmq_placement_set(q, cpu,
+	err = vmq_placement_set(q->vector, cpu,
 				cpu_auto ? VMQ_MOVE_AUTO : VMQ_MOVE_ADMIN);
 	if (err)
 		return vmq_refuse(q->dev, NULL, err,
 				  "the interrupt of queue %u cannot go to CPU %u",
 				  q->id, cpu);
-	q->cpu_auto = cpu_auto;
-	vmq_queue_announce(q, "cpu");
+	q->vector->cpu_auto = cpu_auto;
+	vmq_vector_announce(q->vector, "cpu");
 	return 0;
 }
 
@@ -280,10 +280,10 @@ static ssize_t vmq_cpu_policy_show(struct netdev_rx_queue *rxq, char *buf)
 	struct vmq_queue *q = vmq_queue_from_rx(rxq);
 	u8 policy = VMQ_CPU_STRICT;
 
-	if (q->irq_shared)
+	if (q->vector->irq_shared)
 		policy = VMQ_CPU_FREE;
 	else if (vmq_queue_exists(q))
-		policy = READ_ONCE(q->cpu_policy);
+		policy = READ_ONCE(q->vector->cpu_policy);
 	return sysfs_emit(buf, "%s\n", vmq_cpu_policies[policy]);
 }
 
@@ -298,12 +298,12 @@ static int vmq_cpu_policy_write(struct vmq_queue *q, const char *word)
 	if (policy < 0)
 		return vmq_refuse(q->dev, NULL, -EINVAL,
 				  "cpu_policy takes strict, hint or free");
-	err = vmq_placement_set_policy(q, policy);
+	err = vmq_placement_set_policy(q->vector, policy);
 	if (err)
 		return vmq_refuse(q->dev, NULL, err,
 				  "the interrupt of queue %u cannot be moved",
 				  q->id);
-	vmq_queue_announce(q, "cpu_policy");
+	vmq_vector_announce(q->vector, "cpu_policy");
 	return 0;
 }
 
@@ -311,8 +311,9 @@ VMQ_QUEUE_TEXT_STORE(cpu_policy);
 
 static ssize_t vmq_cpu_moves_show(struct netdev_rx_queue *rxq, char *buf)
 {
-	return sysfs_emit(buf, "%u\n",
-			  READ_ONCE(vmq_queue_from_rx(rxq)->cpu_moves));
+	struct vmq_queue *q = vmq_queue_from_rx(rxq);
+
+	return sysfs_emit(buf, "%u\n", READ_ONCE(q->vector->cpu_moves));
 }
 VMQ_QUEUE_ATTR_RO(cpu_moves);
 
@@ -346,7 +347,9 @@ VMQ_QUEUE_TEXT_STORE(buffers);
 
 static ssize_t vmq_irq_show(struct netdev_rx_queue *rxq, char *buf)
 {
-	return sysfs_emit(buf, "%d\n", vmq_queue_from_rx(rxq)->irq);
+	struct vmq_queue *q = vmq_queue_from_rx(rxq);
+
+	return sysfs_emit(buf, "%d\n", READ_ONCE(q->line)->irq);
 }
 VMQ_QUEUE_ATTR_RO(irq);
 

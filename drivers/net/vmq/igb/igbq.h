@@ -195,6 +195,22 @@ struct igbq_drain {
 };
 
 /**
+ * struct igbq_vector - an interrupt of queues; requested while a queue uses it
+ * @nic: device it is part of
+ * @irq: Linux interrupt number
+ * @index: number among the NIC's vectors
+ * @queues: bitmap of the queues that use it; written under rtnl
+ * @name: as it stands in /proc/interrupts: that of the queue whose own it is
+ */
+struct igbq_vector {
+	struct igbq_nic *nic;
+	int irq;
+	u16 index;
+	unsigned long queues;
+	char name[IFNAMSIZ + 2 * VMQ_NAME_LEN + 16];
+};
+
+/**
  * struct igbq_queue - the backend's half of a queue
  * @nic: device it is part of
  * @vq: the core's half
@@ -204,7 +220,8 @@ struct igbq_drain {
  * @tx: transmit ring
  * @drain: waiters for the receive ring
  * @id: number, also of pool and rings
- * @irq: Linux interrupt number
+ * @own: its own vector, the only one that is made for it
+ * @vector: the one that it uses; under rtnl, changes while the poll is locked out
  * @running: rings and interrupt live; under rtnl
  * @held: the poll is locked out; under rtnl
  * @untagged: gets untagged frames while VLAN filtering is on; under rtnl
@@ -216,7 +233,6 @@ struct igbq_drain {
  * @hw_last: PVFGPRC when it was last read; under igbq_nic.sample_lock
  * @hw_packets: its sum since the driver was bound; same lock
  * @hw_missed: frames that the NIC dropped because the ring was full; same lock
- * @irq_name: as it stands in /proc/interrupts
  */
 struct igbq_queue {
 	struct igbq_nic *nic;
@@ -226,8 +242,9 @@ struct igbq_queue {
 	struct igbq_rx_ring rx;
 	struct igbq_tx_ring tx;
 	struct igbq_drain drain;
+	struct igbq_vector own;
+	struct igbq_vector *vector;
 	u16 id;
-	int irq;
 	bool running;
 	bool held;
 	bool untagged;
@@ -238,7 +255,6 @@ struct igbq_queue {
 	u32 hw_last;
 	u64 hw_packets;
 	u64 hw_missed;
-	char irq_name[IFNAMSIZ + 2 * VMQ_NAME_LEN + 16];
 };
 
 /**
@@ -263,6 +279,7 @@ struct igbq_queue {
  * @phy_restart: the PHY is to be set up anew; link_work does it
  * @link_work: link state, PHY access and counters that wrap
  * @reset_work: reset after a transmit timeout or on the NIC's demand
+ * @moderation_lock: protects igbq_queue.usecs and EITR of the queues' vectors
  * @sample_lock: protects the per-pool packet counters
  * @tx_timeouts: transmit timeouts; the watchdog is the only writer
  * @resets: resets done by @reset_work, under rtnl
@@ -288,6 +305,7 @@ struct igbq_nic {
 	bool phy_restart;
 	struct delayed_work link_work;
 	struct work_struct reset_work;
+	spinlock_t moderation_lock;	/* usecs of the queues, EITR */
 	spinlock_t sample_lock;	/* hw_... of the queues */
 	unsigned long tx_timeouts;
 	unsigned long resets;
@@ -372,6 +390,7 @@ void igbq_irq_queue_name(struct igbq_queue *q);
 int igbq_irq_queue_request(struct igbq_queue *q);
 void igbq_irq_queue_free(struct igbq_queue *q);
 void igbq_irq_queue_map(struct igbq_queue *q);
+int igbq_irq_queue_switch(struct igbq_queue *q, struct igbq_vector *to);
 void igbq_irq_queue_mask(struct igbq_queue *q);
 void igbq_irq_queue_unmask(struct igbq_queue *q);
 void igbq_irq_queue_kick(struct igbq_queue *q);

@@ -54,11 +54,6 @@ void igbq_irq_free(struct pci_dev *pdev)
 	pci_free_irq_vectors(pdev);
 }
 
-static unsigned int igbq_irq_vec(const struct igbq_queue *q)
-{
-	return q->nic->msix ? IGBQ_VEC_QUEUE(q->id) : IGBQ_VEC_OTHER;
-}
-
 /* Who has which of the Linux interrupts */
 void igbq_irq_assign(struct igbq_nic *nic)
 {
@@ -66,8 +61,12 @@ void igbq_irq_assign(struct igbq_nic *nic)
 	unsigned int i;
 
 	nic->irq_other = pci_irq_vector(nic->pdev, IGBQ_VEC_OTHER);
-	for (i = 0; (q = igbq_queue_at(nic, i)); i++)
-		q->irq = pci_irq_vector(nic->pdev, igbq_irq_vec(q));
+	for (i = 0; (q = igbq_queue_at(nic, i)); i++) {
+		q->own.nic = nic;
+		q->own.index = nic->msix ? IGBQ_VEC_QUEUE(i) : IGBQ_VEC_OTHER;
+		q->own.irq = pci_irq_vector(nic->pdev, q->own.index);
+		q->vector = &q->own;
+	}
 }
 
 /*
@@ -135,15 +134,15 @@ static irqreturn_t igbq_irq_other(int irq, void *data)
  */
 static irqreturn_t igbq_irq_single(int irq, void *data)
 {
-	struct igbq_queue *q = data;
-	struct igbq_nic *nic = q->nic;
+	struct igbq_vector *v = data;
+	struct igbq_nic *nic = v->nic;
 	u32 icr = igbq_rd32(nic, IGBQ_ICR);
 
 	if (READ_ONCE(nic->gone))
 		return IRQ_NONE;
 	if (icr & IGBQ_IRQ_QUEUE) {
 		igbq_wr32(nic, IGBQ_IMC, IGBQ_IRQ_QUEUE);
-		napi_schedule_irqoff(&q->napi);
+		napi_schedule_irqoff(&nic->queues[0].napi);
 	}
 	/* A NIC that is going down still shows causes that are masked. */
 	if (READ_ONCE(nic->up))
@@ -181,11 +180,18 @@ void igbq_irq_other_unmask(struct igbq_nic *nic)
 	igbq_wr32(nic, IGBQ_IMS, IGBQ_IRQ_EVENTS);
 }
 
+/*
+ * Which of its queues it is for, the NIC does not say. The first poll that ends
+ * unmasks the vector, so that another one may find nothing: no harm.
+ */
 static irqreturn_t igbq_irq_queue(int irq, void *data)
 {
-	struct igbq_queue *q = data;
+	struct igbq_vector *v = data;
+	unsigned long queues = READ_ONCE(v->queues);
+	unsigned int i;
 
-	napi_schedule_irqoff(&q->napi);
+	for_each_set_bit(i, &queues, BITS_PER_LONG)
+		napi_schedule_irqoff(&v->nic->queues[i].napi);
 	return IRQ_HANDLED;
 }
 
@@ -197,7 +203,7 @@ static irqreturn_t igbq_irq_queue(int irq, void *data)
 void igbq_irq_queue_name(struct igbq_queue *q)
 {
 	const char *vm_name = q->vq->vm_name, *queue_name = q->vq->queue_name;
-	char name[sizeof(q->irq_name)] = "";
+	char name[sizeof(q->own.name)] = "";
 	char *c = name;
 
 	c += snprintf(name, sizeof(name), "%s-vmq-%u", q->nic->netdev->name,
@@ -208,24 +214,105 @@ void igbq_irq_queue_name(struct igbq_queue *q)
 	for (; *c; c++)
 		if (!isascii(*c) || (!isalnum(*c) && !strchr("-_.:", *c)))
 			*c = '_';
-	memcpy(q->irq_name, name, sizeof(name) - 1);
+	memcpy(q->own.name, name, sizeof(name) - 1);
+}
+
+static void igbq_irq_vector_mask(struct igbq_vector *v)
+{
+	if (v->nic->msix)
+		igbq_wr32(v->nic, IGBQ_EIMC, BIT(v->index));
+	else
+		igbq_wr32(v->nic, IGBQ_IMC, IGBQ_IRQ_QUEUE);
+	igbq_hw_flush(v->nic);
+}
+
+/*
+ * The shortest interval of its queues: the others are served sooner than they
+ * need. CNT_IGNR: a new interval must not cut the running one short.
+ */
+static void igbq_irq_vector_write_usecs(struct igbq_vector *v)
+{
+	unsigned long queues = READ_ONCE(v->queues);
+	u16 usecs = U16_MAX;
+	unsigned int i;
+
+	lockdep_assert_held(&v->nic->moderation_lock);
+	if (!queues)
+		return;
+	for_each_set_bit(i, &queues, BITS_PER_LONG)
+		usecs = min(usecs, v->nic->queues[i].usecs);
+	igbq_wr32(v->nic, IGBQ_EITR(v->index),
+		  IGBQ_EITR_CNT_IGNR | FIELD_PREP(IGBQ_EITR_INTERVAL, usecs));
+}
+
+/* Its queues are others. */
+static void igbq_irq_vector_set_usecs(struct igbq_vector *v)
+{
+	spin_lock_bh(&v->nic->moderation_lock);
+	igbq_irq_vector_write_usecs(v);
+	spin_unlock_bh(&v->nic->moderation_lock);
+}
+
+/* The first of its queues requests an interrupt. */
+static int igbq_irq_vector_enter(struct igbq_vector *v, struct igbq_queue *q)
+{
+	bool shared = !pci_dev_msi_enabled(v->nic->pdev);
+	bool first = !v->queues;
+	int err;
+
+	__set_bit(q->id, &v->queues);
+	if (!first)
+		return 0;
+	igbq_irq_queue_name(container_of(v, struct igbq_queue, own));
+	err = request_irq(v->irq,
+			  v->nic->msix ? igbq_irq_queue : igbq_irq_single,
+			  shared ? IRQF_SHARED : 0, v->name, v);
+	if (err)
+		__clear_bit(q->id, &v->queues);
+	return err;
+}
+
+/* The last poll, which is over, may have unmasked. */
+static void igbq_irq_vector_leave(struct igbq_vector *v, struct igbq_queue *q)
+{
+	__clear_bit(q->id, &v->queues);
+	if (v->queues) {
+		synchronize_irq(v->irq);
+		igbq_irq_vector_set_usecs(v);
+		return;
+	}
+	igbq_irq_vector_mask(v);
+	free_irq(v->irq, v);
 }
 
 int igbq_irq_queue_request(struct igbq_queue *q)
 {
-	bool shared = !pci_dev_msi_enabled(q->nic->pdev);
-
-	igbq_irq_queue_name(q);
-	return request_irq(q->irq,
-			   q->nic->msix ? igbq_irq_queue : igbq_irq_single,
-			   shared ? IRQF_SHARED : 0, q->irq_name, q);
+	return igbq_irq_vector_enter(q->vector, q);
 }
 
-/* The last poll, which is over, may have unmasked. */
 void igbq_irq_queue_free(struct igbq_queue *q)
 {
-	igbq_irq_queue_mask(q);
-	free_irq(q->irq, q);
+	igbq_irq_vector_leave(q->vector, q);
+	WRITE_ONCE(q->vector, &q->own);
+}
+
+/*
+ * The poll of the queue is locked out. Who ends that fires the new vector: what
+ * the old one was raised for is not lost.
+ */
+int igbq_irq_queue_switch(struct igbq_queue *q, struct igbq_vector *to)
+{
+	struct igbq_vector *from = q->vector;
+	int err;
+
+	err = igbq_irq_vector_enter(to, q);
+	if (err)
+		return err;
+	WRITE_ONCE(q->vector, to);
+	igbq_irq_queue_map(q);
+	igbq_irq_vector_set_usecs(to);
+	igbq_irq_vector_leave(from, q);
+	return 0;
 }
 
 /* Both rings of a queue use its vector. */
@@ -234,7 +321,7 @@ void igbq_irq_queue_map(struct igbq_queue *q)
 	bool rows = q->nic->chip->ivar == IGBQ_IVAR_ROWS;
 	u32 reg = rows ? q->id / 2 : q->id % 8;
 	u32 half = rows ? q->id % 2 : q->id / 8;
-	u32 entry = IGBQ_IVAR_VALID | igbq_irq_vec(q);
+	u32 entry = IGBQ_IVAR_VALID | q->vector->index;
 	u32 val = igbq_rd32(q->nic, IGBQ_IVAR(reg));
 
 	val &= ~(0xffffu << (16 * half));
@@ -242,19 +329,17 @@ void igbq_irq_queue_map(struct igbq_queue *q)
 	igbq_wr32(q->nic, IGBQ_IVAR(reg), val);
 }
 
+/* Unless other queues need the interrupt. */
 void igbq_irq_queue_mask(struct igbq_queue *q)
 {
-	if (q->nic->msix)
-		igbq_wr32(q->nic, IGBQ_EIMC, BIT(igbq_irq_vec(q)));
-	else
-		igbq_wr32(q->nic, IGBQ_IMC, IGBQ_IRQ_QUEUE);
-	igbq_hw_flush(q->nic);
+	if (!(q->vector->queues & ~BIT(q->id)))
+		igbq_irq_vector_mask(q->vector);
 }
 
 void igbq_irq_queue_unmask(struct igbq_queue *q)
 {
 	if (likely(q->nic->msix))
-		igbq_wr32(q->nic, IGBQ_EIMS, BIT(igbq_irq_vec(q)));
+		igbq_wr32(q->nic, IGBQ_EIMS, BIT(q->vector->index));
 	else
 		igbq_wr32(q->nic, IGBQ_IMS, IGBQ_IRQ_QUEUE);
 }
@@ -262,20 +347,19 @@ void igbq_irq_queue_unmask(struct igbq_queue *q)
 void igbq_irq_queue_kick(struct igbq_queue *q)
 {
 	if (q->nic->msix)
-		igbq_wr32(q->nic, IGBQ_EICS, BIT(igbq_irq_vec(q)));
+		igbq_wr32(q->nic, IGBQ_EICS, BIT(q->vector->index));
 	else
 		igbq_wr32(q->nic, IGBQ_ICS, IGBQ_ICR_RXDW);
 }
 
 /*
- * The only writer of EITR. Under rtnl while the queue's moderation is fixed or
- * stopped, by igbq_moderation_work() alone while it is adaptive.
- *
- * CNT_IGNR: a new interval must not cut the running one short.
+ * The work of an adaptive queue calls this without rtnl, while the queue may be
+ * on its way to another vector: the lock makes one of them see the other's.
  */
 void igbq_irq_queue_set_usecs(struct igbq_queue *q, u16 usecs)
 {
+	spin_lock_bh(&q->nic->moderation_lock);
 	WRITE_ONCE(q->usecs, usecs);
-	igbq_wr32(q->nic, IGBQ_EITR(igbq_irq_vec(q)),
-		  IGBQ_EITR_CNT_IGNR | FIELD_PREP(IGBQ_EITR_INTERVAL, usecs));
+	igbq_irq_vector_write_usecs(READ_ONCE(q->vector));
+	spin_unlock_bh(&q->nic->moderation_lock);
 }

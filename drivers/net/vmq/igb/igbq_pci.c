@@ -154,6 +154,7 @@ static struct igbq_nic *igbq_nic_alloc(struct pci_dev *pdev,
 	nic->caps = caps;
 	nic->msix = pdev->msix_enabled;
 	nic->tx_count = IGBQ_RING_DEFAULT;
+	spin_lock_init(&nic->moderation_lock);
 	spin_lock_init(&nic->sample_lock);
 	for (i = 0; i < pools; i++)
 		igbq_queue_init(nic, i);
@@ -198,13 +199,15 @@ static int igbq_nic_identify(struct igbq_nic *nic)
 /* Each half of a queue gets to know the other. */
 static void igbq_nic_pair_queues(struct igbq_nic *nic)
 {
+	struct vmq_vector *v;
 	struct igbq_queue *q;
 	unsigned int i;
 
 	for (i = 0; (q = igbq_queue_at(nic, i)); i++) {
 		q->vq = vmq_dev_queue(&nic->vmq, q->id);
-		q->vq->irq = q->irq;
-		q->vq->irq_shared = !pci_dev_msi_enabled(nic->pdev);
+		v = &nic->vmq.vectors[i];
+		v->irq = q->own.irq;
+		v->irq_shared = !pci_dev_msi_enabled(nic->pdev);
 	}
 }
 

@@ -47,7 +47,7 @@ static void igbq_queue_set_napi(struct igbq_queue *q, struct napi_struct *napi)
 
 	netif_queue_set_napi(netdev, q->id, NETDEV_QUEUE_TYPE_RX, napi);
 	netif_queue_set_napi(netdev, q->id, NETDEV_QUEUE_TYPE_TX, napi);
-	netif_napi_set_irq(&q->napi, napi ? q->irq : -1);
+	netif_napi_set_irq(&q->napi, napi ? q->vector->irq : -1);
 }
 
 /* The poll runs before the NIC may write: descriptors are posted last. */
@@ -195,6 +195,17 @@ static void igbq_queue_named(struct vmq_dev *dev, u16 id)
 	igbq_irq_queue_name(igbq_queue_from_vmq(dev, id));
 }
 
+static int igbq_queue_vector(struct vmq_dev *dev, u16 id, u16 vector)
+{
+	struct igbq_queue *q = igbq_queue_from_vmq(dev, id);
+	int err;
+
+	err = igbq_irq_queue_switch(q, &q->nic->queues[vector].own);
+	if (!err)
+		netif_napi_set_irq(&q->napi, q->vector->irq);
+	return err;
+}
+
 static void igbq_queue_kick(struct vmq_dev *dev, u16 id)
 {
 	igbq_irq_queue_kick(igbq_queue_from_vmq(dev, id));
@@ -223,6 +234,7 @@ const struct vmq_hw_ops igbq_hw_ops = {
 	.queue_drain	= igbq_queue_drain,
 	.queue_tx_drain	= igbq_queue_tx_drain,
 	.queue_named	= igbq_queue_named,
+	.queue_vector	= igbq_queue_vector,
 	.queue_kick	= igbq_queue_kick,
 	.queue_xmit	= igbq_queue_xmit,
 };
