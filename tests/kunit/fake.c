@@ -575,7 +575,7 @@ static void fake_irq_free(struct fake_nic *f, u16 vector, bool locked)
 	if (irq_balancing_disabled(data->irq) != locked)
 		fake_break(f, "irq of vector %u was %slocked", vector,
 			   locked ? "not " : "");
-	if (irq_data_to_desc(data)->affinity_hint)
+	if (fake_irq_hint(data))
 		fake_break(f, "irq of vector %u freed with its hint", vector);
 }
 

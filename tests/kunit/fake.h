@@ -200,6 +200,16 @@ void fake_remember(struct fake_nic *f);
 void fake_expect_unchanged(struct kunit *test, struct fake_nic *f);
 void fake_expect_sound(struct kunit *test, struct fake_nic *f);
 
+/* The hint that the interrupt carries; a kernel for one CPU has none. */
+static inline const struct cpumask *fake_irq_hint(struct irq_data *data)
+{
+#ifdef CONFIG_SMP
+	return irq_data_to_desc(data)->affinity_hint;
+#else
+	return NULL;
+#endif
+}
+
 static inline enum vmq_queue_state fake_state(const struct fake_nic *f, u16 id)
 {
 	return f->dev.queues[id].state;

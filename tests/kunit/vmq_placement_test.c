@@ -229,9 +229,7 @@ static int placement_policy(struct fake_nic *f, u16 id,
 
 static const struct cpumask *placement_hint(const struct fake_nic *f, u16 id)
 {
-	struct irq_data *data = irq_get_irq_data(f->queues[id].irq);
-
-	return irq_data_to_desc(data)->affinity_hint;
+	return fake_irq_hint(irq_get_irq_data(f->queues[id].irq));
 }
 
 /* Somebody, or the kernel, gives the interrupt another affinity. */

@@ -91,8 +91,11 @@ static const struct cpumask *vmq_placement_mask(const struct vmq_vector *v,
 	       v->dev->cpus : cpu_possible_mask;
 }
 
+/* A kernel for one CPU has nothing to move, and would say that it cannot. */
 static int vmq_placement_tell(struct vmq_vector *v, unsigned int cpu)
 {
+	if (!IS_ENABLED(CONFIG_SMP))
+		return 0;
 	return irq_set_affinity(v->irq, vmq_placement_mask(v, cpu));
 }
 
