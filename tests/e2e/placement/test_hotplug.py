@@ -44,6 +44,8 @@ def test_cycles(boot, count):
     g = boot(smp=3, nics=[topology.HOST], name="hotplug")
     topology.reserve(g, 0)
     load(g)
+    # Ports are made with many grace periods.
+    g.run("echo 1 >/sys/kernel/rcu_expedited")
     h = Host(g)
     vms = Vms(h, 5)
     # Two on each CPU that goes, one of them pinned; one that stays.
