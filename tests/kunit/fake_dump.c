@@ -32,6 +32,17 @@ void fake_log_clear(struct fake_nic *f)
 	f->mac_writes = 0;
 }
 
+/* The place of one that is allocated anew is chosen then. */
+static int fake_dump_place(const struct vmq_queue *q, char *buf, int size)
+{
+	const struct vmq_vector *v = q->vector;
+
+	if (q->state == VMQ_QUEUE_UNDEFINED && q->restore == VMQ_RESTORE_NONE)
+		return 0;
+	return scnprintf(buf, size, "  cpu %u%s seat %u policy %u\n", v->cpu,
+			 v->cpu_auto ? " auto" : "", v->seat, v->cpu_policy);
+}
+
 static int fake_dump_queues(struct fake_nic *f, char *buf, int size)
 {
 	struct vmq_queue *q;
@@ -41,17 +52,15 @@ static int fake_dump_queues(struct fake_nic *f, char *buf, int size)
 	for (id = 0; id < f->caps.pools; id++) {
 		q = &f->dev.queues[id];
 		len += scnprintf(buf + len, size - len,
-				 "queue %u %s owner %u filters %u rings %d%d started %d%d hold %d vector %u irq %d cpu %u%s seat %u policy %u buffers %u %u parked %d\n",
+				 "queue %u %s owner %u filters %u rings %d%d started %d%d hold %d vector %u irq %d buffers %u %u parked %d\n",
 				 id, vmq_state_name(q->state), q->owner,
 				 q->nr_filters, q->rings, f->queues[id].rings,
 				 q->started, f->queues[id].started,
 				 f->queues[id].hold, q->line->id,
-				 q->vector->pinned, q->vector->cpu,
-				 q->vector->cpu_auto ? " auto" : "",
-				 q->vector->seat, q->vector->cpu_policy,
-				 q->buffers,
+				 q->vector->pinned, q->buffers,
 				 f->queues[id].rings ? f->queues[id].buffers : 0,
 				 q->parked);
+		len += fake_dump_place(q, buf + len, size - len);
 	}
 	return len;
 }
