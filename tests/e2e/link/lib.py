@@ -482,8 +482,8 @@ for d in /sys/class/net/*/vmq; do
     [ $mode = 0 ] || echo 0 >$d/count_hits
     [ ! -e $d/placement_mode ] || read -r mode <$d/placement_mode
     [ ! -e $d/placement_mode ] || [ $mode = static ] || echo static >$d/placement_mode
-    [ ! -e $d/coalesce_shared ] || read -r mode <$d/coalesce_shared
-    [ ! -e $d/coalesce_shared ] || [ $mode = 0 ] || echo 0 >$d/coalesce_shared
+    read -r mode <$d/coalesce_shared
+    [ $mode = 0 ] || echo 0 >$d/coalesce_shared
     # As after a fresh probe; also where the last test left queue 0.
     read -r mode <${d%/vmq}/queues/rx-0/vmq/cpu_policy
     [ $mode = strict ] || echo strict >${d%/vmq}/queues/rx-0/vmq/cpu_policy 2>/dev/null

@@ -28,6 +28,7 @@ def test_dump_shows_each_change(host):
         "a CPU": (h.pin, (5, (int(cpu) + 1) % 4), (5, int(cpu))),
         "a policy": (h.put, (h.rxq(5, "cpu_policy"), "hint"), (h.rxq(5, "cpu_policy"), "strict")),
         "the CPUs": (h.put, (f"{h.vmq}/cpus", "1-3"), (f"{h.vmq}/cpus", "auto")),
+        "a shared interrupt": (h.put, (f"{h.vmq}/coalesce_shared", "1"), (f"{h.vmq}/coalesce_shared", "0")),
         "a filter": (h.put, (h.rxq(5, "filter_add"), f"{D} vlan 9"), (h.rxq(5, "filter_del"), f"{D} vlan 9")),
         "a state": (h.put, (h.rxq(6, "state"), "allocate"), (h.rxq(6, "state"), "free")),
         "a port's address": (h.out, ("bridge fdb add 52:54:00:00:17:0f dev vm2 self",),

@@ -32,7 +32,7 @@ def light(h, vms, macs, rounds):
 @pytest.mark.scenario("A20")
 def test_shared(host, count):
     """Seven lightly loaded queues on one CPU interrupt about as often as one of them does, and all are served."""
-    h, rounds = host, count(4000)
+    h, rounds = host, count(2000)
     switch = f"{h.vmq}/coalesce_shared"
     vms = Vms(h, len(VM_QUEUES))
     vms.pin(dict.fromkeys(vms.queues, CPU))
