@@ -12,6 +12,7 @@
 #include <linux/mutex.h>
 #include <linux/netdevice.h>
 #include <linux/rhashtable-types.h>
+#include <linux/sched/clock.h>
 #include <linux/types.h>
 #include <linux/u64_stats_sync.h>
 #include <linux/workqueue.h>
@@ -19,6 +20,7 @@
 
 struct vmq_consumer;
 struct vmq_dev;
+struct vmq_dynamic;
 struct vmq_filter;
 struct vmq_route;
 struct vmq_switch;
@@ -153,7 +155,8 @@ enum vmq_cpu_policy {
  * @VMQ_MOVE_OFFLINE: its CPU left
  * @VMQ_MOVE_ONLINE: the one it should have came back
  * @VMQ_MOVE_POLICY: it got another policy
- * @VMQ_MOVE_BALANCE: load
+ * @VMQ_MOVE_SPREAD: dynamic placement: the CPU had too much to do
+ * @VMQ_MOVE_GATHER: dynamic placement: one CPU is enough
  */
 enum vmq_move {
 	VMQ_MOVE_ADMIN,
@@ -162,7 +165,8 @@ enum vmq_move {
 	VMQ_MOVE_OFFLINE,
 	VMQ_MOVE_ONLINE,
 	VMQ_MOVE_POLICY,
-	VMQ_MOVE_BALANCE,
+	VMQ_MOVE_SPREAD,
+	VMQ_MOVE_GATHER,
 };
 
 /**
@@ -324,6 +328,9 @@ struct vmq_vector {
  *	that are not the queue's any more; core's alone
  * @restore: what comes back of it when VMQ is on again; core's alone
  * @nr_filters: filters on this queue
+ * @cpu_load: permille of a CPU that its polls took in the last round of dynamic
+ *	placement; READ_ONCE() for sysfs
+ * @busy: time that its polls took while vmq_dev.measure was set, ns; it wraps
  * @buffers: receive descriptors that were asked for, or 0; see
  *	vmq_queue_buffers()
  * @vm_name: user's name of the VM
@@ -351,12 +358,14 @@ struct vmq_queue {
 	bool undrained;
 	u8 restore;
 	u16 nr_filters;
+	u16 cpu_load;
 	u32 buffers;
 	char vm_name[VMQ_NAME_LEN];
 	char queue_name[VMQ_NAME_LEN];
 
 	/* Written for every batch: away from what every batch reads. */
 	struct vmq_rx_memory memory ____cacheline_aligned_in_smp;
+	unsigned long busy;
 	struct vmq_queue_rx_stats rx;
 	struct vmq_queue_tx_stats tx ____cacheline_aligned_in_smp;
 };
@@ -398,6 +407,10 @@ struct vmq_queue {
  * @buffers: receive descriptors of queues for which nobody asked for others;
  *	the backend's to change, under rtnl
  * @coalesce: strict queues on one CPU share a vector; written under @lock
+ * @measure: placement is dynamic, polls are to be timed; READ_ONCE() in the
+ *	data path
+ * @dynamic: what dynamic placement remembers, or NULL; under @lock
+ * @balance: rounds of dynamic placement
  * @last_queue: id that the last write to vmq/allocate got, or 0
  * @cpus: that queues may use; written under @lock and @text_lock
  * @leaving: CPUs that leave or have left; bits change at any time
@@ -436,6 +449,9 @@ struct vmq_dev {
 	bool enabled;
 	u32 buffers;
 	bool coalesce;
+	bool measure;
+	struct vmq_dynamic *dynamic;
+	struct delayed_work balance;
 	u16 last_queue;
 	struct delayed_work freeing;
 
@@ -625,6 +641,37 @@ static inline u32 vmq_queue_buffers(const struct vmq_queue *q)
 	u32 own = READ_ONCE(q->buffers);
 
 	return own ? own : READ_ONCE(q->dev->buffers);
+}
+
+/**
+ * vmq_queue_poll_begin - a poll begins
+ * @q: the queue
+ *
+ * Context: the queue's poll.
+ *
+ * Return: to be given to vmq_queue_poll_end().
+ */
+static inline u64 vmq_queue_poll_begin(const struct vmq_queue *q)
+{
+	return unlikely(READ_ONCE(q->dev->measure)) ? local_clock() : 0;
+}
+
+/**
+ * vmq_queue_poll_end - a poll has done its work
+ * @q: the queue
+ * @began: what vmq_queue_poll_begin() returned
+ *
+ * Between the end of the poll for NAPI and the unmasking of the interrupt. One
+ * that fires all the same may begin the next poll on another CPU, and one of
+ * the two is not counted then.
+ *
+ * Context: the queue's poll.
+ */
+static inline void vmq_queue_poll_end(struct vmq_queue *q, u64 began)
+{
+	if (unlikely(began))
+		WRITE_ONCE(q->busy, q->busy +
+			   (unsigned long)(local_clock() - began));
 }
 
 /**

@@ -23,6 +23,9 @@ NEED_CPUS = {
         "choose", "pin", "move", "move_fails", "stale", "hint", "hint_user", "free", "cpus", "cpus_off", "hotplug",
         "hotplug_late",
     )),
+    *(("vmq_dynamic", f"vmq_dynamic_test_{case}") for case in (
+        "spread_and_gather", "hint_stays", "static_again", "home_leaves",
+    )),
     ("vmq_vector", "vmq_vector_test_moves"),
 }
 

@@ -395,8 +395,8 @@ MUTANTS = (
     Mutant(
         "irq-not-locked", "After each start nobody but the driver moves a queue's interrupt.",
         CORE + "vmq_placement.c",
-        "irq_modify_status(q->irq, 0, IRQ_NO_BALANCING);",
-        "irq_modify_status(q->irq, 0, 0);",
+        "irq_modify_status(v->irq, 0, IRQ_NO_BALANCING);",
+        "irq_modify_status(v->irq, 0, 0);",
         ("vmq_queue_test_life", "vmq_queue_test_replay", "vmq_oracle_test_sequences"),
     ),
     # Receive
@@ -540,7 +540,7 @@ MUTANTS = (
     Mutant(
         "replay-forgets-pin", "When a queue's rings come up, its interrupt goes to its CPU.",
         CORE + "vmq_placement.c",
-        "\t\tWRITE_ONCE(q->seat, cpu);\n\t\tif (cpu",
+        "\t\tWRITE_ONCE(v->seat, cpu);\n\t\tif (cpu",
         "\t\tif (cpu",
         make="configured_while_down",
     ),
@@ -576,10 +576,38 @@ MUTANTS = (
         make="test_batches",
     ),
     Mutant(
+        "home-has-many-interrupts", "In dynamic mode the queues at home share one interrupt.",
+        CORE + "vmq_vector.c",
+        "!vmq_dynamic_is_home(q->dev, q->vector->seat)",
+        "true",
+        make="vmq_dynamic_test_spread_and_gather",
+    ),
+    Mutant(
+        "load-moves-hints", "Load moves no queue whose interrupt a user may move.",
+        CORE + "vmq_dynamic.c",
+        "v->cpu_policy == VMQ_CPU_STRICT &&",
+        "true &&",
+        make="vmq_dynamic_test_hint_stays",
+    ),
+    Mutant(
+        "static-stays-gathered", "Back in static mode the queues are spread.",
+        CORE + "vmq_dynamic.c",
+        "\tvmq_dynamic_spread(dev);\n",
+        "",
+        make="vmq_dynamic_test_static_again",
+    ),
+    Mutant(
+        "load-not-measured", "Load is what the polls took.",
+        IGB + "igbq_queue.c",
+        "vmq_queue_poll_end(q->vq, began);",
+        "vmq_queue_poll_end(q->vq, 0 * began);",
+        make="test_spread_and_gather",
+    ),
+    Mutant(
         "uevent-without-state", "udev is told a queue's state.",
         CORE + "vmq_queue.c",
-        "char *env[5] = { id, state, vm_name, queue_name };",
-        "char *env[5] = { id, vm_name, queue_name };",
+        "char *env[6] = { id, state, vm_name, queue_name, cpu };",
+        "char *env[6] = { id, vm_name, queue_name, cpu };",
         make="test_rename",
     ),
     Mutant(

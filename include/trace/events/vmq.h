@@ -27,7 +27,8 @@ TRACE_DEFINE_ENUM(VMQ_MOVE_CPUS);
 TRACE_DEFINE_ENUM(VMQ_MOVE_OFFLINE);
 TRACE_DEFINE_ENUM(VMQ_MOVE_ONLINE);
 TRACE_DEFINE_ENUM(VMQ_MOVE_POLICY);
-TRACE_DEFINE_ENUM(VMQ_MOVE_BALANCE);
+TRACE_DEFINE_ENUM(VMQ_MOVE_SPREAD);
+TRACE_DEFINE_ENUM(VMQ_MOVE_GATHER);
 
 #define vmq_trace_move(why)					\
 	__print_symbolic(why,					\
@@ -37,7 +38,8 @@ TRACE_DEFINE_ENUM(VMQ_MOVE_BALANCE);
 			 { VMQ_MOVE_OFFLINE, "offline" },	\
 			 { VMQ_MOVE_ONLINE, "online" },		\
 			 { VMQ_MOVE_POLICY, "policy" },		\
-			 { VMQ_MOVE_BALANCE, "balance" })
+			 { VMQ_MOVE_SPREAD, "spread" },		\
+			 { VMQ_MOVE_GATHER, "gather" })
 
 #define vmq_trace_state(state)					\
 	__print_symbolic(state,					\

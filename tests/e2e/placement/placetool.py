@@ -164,9 +164,10 @@ def cmd_follow(irqs, pause=0.1):
 
 
 def cmd_burden(interfaces, sockets):
-    """Packet sockets whose filter looks at a byte thousands of times and refuses the frame."""
-    look, refuse = (0x30, 0, 0, 0), (0x06, 0, 0, 0)
-    data = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *c) for c in [*[look] * 4000, refuse]))
+    """Packet sockets whose filter adds thousands of times and refuses the frame: what a filter
+    may take of a socket's memory has a limit, to which adding alone adds little."""
+    add, refuse = (0x04, 0, 0, 1), (0x06, 0, 0, 0)
+    data = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *c) for c in [*[add] * 4000, refuse]))
     program = struct.pack("HL", 4001, ctypes.addressof(data))
     held = []
     for name in interfaces:

@@ -120,20 +120,43 @@ static void vmq_cpus_count(const struct vmq_vector *except, u16 *load)
 	}
 }
 
-static void vmq_cpus_describe(const struct vmq_vector *v, struct vmq_choice *c)
+static void vmq_cpus_describe(const struct vmq_dev *dev, struct vmq_choice *c)
 {
-	struct device *parent = v->dev->uplink->dev.parent;
+	struct device *parent = dev->uplink->dev.parent;
 	int node = parent ? dev_to_node(parent) : NUMA_NO_NODE;
 	unsigned int cpu;
 
-	vmq_cpus_get(v->dev, &c->usable);
+	vmq_cpus_get(dev, &c->usable);
 	if (node != NUMA_NO_NODE)
 		cpumask_copy(&c->near, cpumask_of_node(node));
 	for_each_cpu(cpu, &c->usable)
 		if (cpu_is_isolated(cpu))
 			cpumask_set_cpu(cpu, &c->isolated);
-	c->now = vmq_placement_serves(v);
-	vmq_cpus_count(v, c->load);
+	c->now = VMQ_NO_CPU;
+}
+
+/*
+ * Those that queues spread over, the best ones alone, the lowest first and CPU 0
+ * last. Returns how many there are; 0 without memory.
+ */
+unsigned int vmq_cpus_list(const struct vmq_dev *dev, unsigned int *cpus)
+{
+	unsigned int best, rank, cpu, nr = 0;
+	struct vmq_choice *c;
+
+	c = kzalloc(struct_size(c, load, nr_cpu_ids), GFP_KERNEL);
+	if (!c)
+		return 0;
+	vmq_cpus_describe(dev, c);
+	best = vmq_cpus_choose(c);
+	rank = vmq_cpus_rank(c, best);
+	for_each_cpu(cpu, &c->usable)
+		if (cpu && vmq_cpus_rank(c, cpu) == rank)
+			cpus[nr++] = cpu;
+	if (cpumask_test_cpu(0, &c->usable) && vmq_cpus_rank(c, 0) == rank)
+		cpus[nr++] = 0;
+	kfree(c);
+	return nr;
 }
 
 /*
@@ -147,7 +170,12 @@ unsigned int vmq_cpus_pick(const struct vmq_vector *v)
 
 	c = kzalloc(struct_size(c, load, nr_cpu_ids), GFP_KERNEL);
 	if (c) {
-		vmq_cpus_describe(v, c);
+		vmq_cpus_describe(v->dev, c);
+		/* In dynamic mode all begin where idle queues are. */
+		if (!v->dev->dynamic) {
+			c->now = vmq_placement_serves(v);
+			vmq_cpus_count(v, c->load);
+		}
 		cpu = vmq_cpus_choose(c);
 		kfree(c);
 	}

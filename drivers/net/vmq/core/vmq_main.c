@@ -62,6 +62,7 @@ int vmq_dev_init(struct vmq_dev *dev, struct net_device *uplink,
 	mutex_init(&dev->lock);
 	spin_lock_init(&dev->text_lock);
 	INIT_DELAYED_WORK(&dev->freeing, vmq_queue_freeing_work);
+	vmq_dynamic_init(dev);
 	for (i = 0; i < caps->pools; i++)
 		vmq_queue_init(dev, i);
 	err = vmq_hotplug_join(dev);
@@ -94,6 +95,7 @@ EXPORT_SYMBOL_GPL(vmq_dev_init);
 void vmq_dev_fini(struct vmq_dev *dev)
 {
 	vmq_hotplug_leave(dev);
+	vmq_dynamic_fini(dev);
 	cancel_delayed_work_sync(&dev->freeing);
 	mutex_lock(&dev->lock);
 	/* Nothing comes back any more. */

@@ -225,7 +225,11 @@ static void vmq_placement_choose_again(struct vmq_vector *v)
 {
 	unsigned int cpu;
 
-	if (!v->cpu_auto || cpumask_test_cpu(v->cpu, v->dev->cpus))
+	if (!v->cpu_auto)
+		return;
+	/* In dynamic mode nothing has to come back. */
+	if (v->dev->dynamic ? vmq_cpus_fit(v->dev, v->cpu) :
+			      cpumask_test_cpu(v->cpu, v->dev->cpus))
 		return;
 	cpu = vmq_cpus_pick(v);
 	if (cpu == v->cpu)

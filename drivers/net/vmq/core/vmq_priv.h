@@ -128,6 +128,7 @@ int vmq_cpus_init(struct vmq_dev *dev);
 void vmq_cpus_fini(struct vmq_dev *dev);
 unsigned int vmq_cpus_choose(const struct vmq_choice *c);
 unsigned int vmq_cpus_pick(const struct vmq_vector *v);
+unsigned int vmq_cpus_list(const struct vmq_dev *dev, unsigned int *cpus);
 bool vmq_cpus_usable(const struct vmq_dev *dev, unsigned int cpu);
 bool vmq_cpus_fit(const struct vmq_dev *dev, unsigned int cpu);
 int vmq_cpus_set_locked(struct vmq_dev *dev, const struct cpumask *cpus,
@@ -158,6 +159,14 @@ void vmq_placement_unhint(struct vmq_vector *v);
 void vmq_placement_unlock_irq(struct vmq_vector *v);
 unsigned int vmq_placement_serves(const struct vmq_vector *v);
 int vmq_placement_effective(const struct vmq_queue *q);
+
+/* vmq_dynamic.c: the first two without a lock, the others with vmq_dev.lock */
+void vmq_dynamic_init(struct vmq_dev *dev);
+void vmq_dynamic_fini(struct vmq_dev *dev);
+bool vmq_dynamic_is_home(const struct vmq_dev *dev, unsigned int cpu);
+void vmq_dynamic_round(struct vmq_dev *dev, u64 elapsed);
+int vmq_dynamic_set_locked(struct vmq_dev *dev, bool dynamic,
+			   struct netlink_ext_ack *extack);
 
 /* vmq_hotplug.c: no lock held */
 int vmq_hotplug_setup(void);

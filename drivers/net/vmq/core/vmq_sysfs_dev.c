@@ -342,6 +342,38 @@ free_cpus:
 }
 static DEVICE_ATTR_RW(cpus);
 
+static const char * const vmq_placement_modes[] = { "static", "dynamic" };
+
+static ssize_t placement_mode_show(struct device *d,
+				   struct device_attribute *attr, char *buf)
+{
+	struct vmq_dev *dev = vmq_dev_from_device(d);
+
+	return sysfs_emit(buf, "%s\n",
+			  vmq_placement_modes[READ_ONCE(dev->measure)]);
+}
+
+static ssize_t placement_mode_store(struct device *d,
+				    struct device_attribute *attr,
+				    const char *buf, size_t count)
+{
+	struct vmq_dev *dev = vmq_dev_from_device(d);
+	int ret;
+
+	ret = vmq_sysfs_begin_store(dev, buf, count);
+	if (ret)
+		return ret;
+	ret = sysfs_match_string(vmq_placement_modes, buf);
+	if (ret < 0)
+		ret = vmq_refuse(dev, NULL, -EINVAL,
+				 "placement_mode takes static or dynamic");
+	else
+		ret = vmq_dynamic_set_locked(dev, ret, NULL);
+	vmq_sysfs_end_store(dev);
+	return ret ? ret : count;
+}
+static DEVICE_ATTR_RW(placement_mode);
+
 static ssize_t default_queue_show(struct device *d,
 				  struct device_attribute *attr, char *buf)
 {
@@ -405,6 +437,7 @@ static struct attribute *vmq_dev_attrs[] = {
 	&dev_attr_last_error.attr,
 	&dev_attr_mac_filters_free.attr,
 	&dev_attr_mac_filters_max.attr,
+	&dev_attr_placement_mode.attr,
 	&dev_attr_queues_free.attr,
 	&dev_attr_queues_max.attr,
 	&dev_attr_vlan_filtering.attr,

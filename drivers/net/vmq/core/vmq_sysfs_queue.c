@@ -317,6 +317,17 @@ static ssize_t vmq_cpu_moves_show(struct netdev_rx_queue *rxq, char *buf)
 }
 VMQ_QUEUE_ATTR_RO(cpu_moves);
 
+/* Nobody measures in static mode. */
+static ssize_t vmq_cpu_load_show(struct netdev_rx_queue *rxq, char *buf)
+{
+	struct vmq_queue *q = vmq_queue_from_rx(rxq);
+
+	return READ_ONCE(q->dev->measure) ?
+	       sysfs_emit(buf, "%u\n", READ_ONCE(q->cpu_load)) :
+	       sysfs_emit(buf, "none\n");
+}
+VMQ_QUEUE_ATTR_RO(cpu_load);
+
 static ssize_t vmq_buffers_show(struct netdev_rx_queue *rxq, char *buf)
 {
 	struct vmq_queue *q = vmq_queue_from_rx(rxq);
@@ -527,6 +538,7 @@ static struct attribute *vmq_queue_attrs[] = {
 	&vmq_attr_buffers.attr,
 	&vmq_attr_cpu.attr,
 	&vmq_attr_cpu_effective.attr,
+	&vmq_attr_cpu_load.attr,
 	&vmq_attr_cpu_moves.attr,
 	&vmq_attr_cpu_policy.attr,
 	&vmq_attr_exact.attr,

@@ -122,7 +122,9 @@ static struct vmq_vector *vmq_vector_line(const struct vmq_queue *q)
 {
 	struct vmq_queue *lower = q->dev->queues;
 
-	if (!q->dev->coalesce || !vmq_vector_may_share(q))
+	if (!vmq_vector_may_share(q) ||
+	    (!q->dev->coalesce &&
+	     !vmq_dynamic_is_home(q->dev, q->vector->seat)))
 		return q->vector;
 	while (!vmq_vector_may_share(lower) ||
 	       lower->vector->seat != q->vector->seat)

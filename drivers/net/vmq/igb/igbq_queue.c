@@ -8,9 +8,9 @@
 #define IGBQ_DRAIN_TRY		msecs_to_jiffies(50)
 #define IGBQ_TX_DRAIN_US	USEC_PER_SEC
 
-int igbq_queue_poll(struct napi_struct *napi, int budget)
+/* Frames taken; @budget to be called again; 0 without a budget. */
+static int igbq_queue_clean(struct igbq_queue *q, int budget)
 {
-	struct igbq_queue *q = container_of(napi, struct igbq_queue, napi);
 	bool tx_done = igbq_tx_clean(q, budget);
 	int frames;
 
@@ -19,10 +19,20 @@ int igbq_queue_poll(struct napi_struct *napi, int budget)
 		return 0;
 
 	frames = igbq_rx_poll(q, budget);
-	if (!tx_done || frames == budget)
-		return budget;
+	return tx_done ? frames : budget;
+}
 
-	if (napi_complete_done(napi, frames)) {
+int igbq_queue_poll(struct napi_struct *napi, int budget)
+{
+	struct igbq_queue *q = container_of(napi, struct igbq_queue, napi);
+	u64 began = vmq_queue_poll_begin(q->vq);
+	int frames = igbq_queue_clean(q, budget);
+	bool done;
+
+	/* GRO delivers at the end: that is the queue's work, too. */
+	done = frames < budget && napi_complete_done(napi, frames);
+	vmq_queue_poll_end(q->vq, began);
+	if (done) {
 		igbq_rx_drain_finish(q);
 		if (unlikely(q->adaptive))
 			igbq_moderation_sample(q);
