@@ -562,6 +562,20 @@ void vmq_queue_receive(struct vmq_queue *q, struct napi_struct *napi,
 		       struct list_head *batch);
 
 /**
+ * vmq_queue_is_away - is a poll not where the queue's interrupt belongs?
+ * @q: the queue
+ *
+ * A poll that takes its whole budget each time goes on where it is, and does
+ * not follow an interrupt that was moved.
+ *
+ * Context: the queue's poll.
+ *
+ * Return: true when it should end, so that the interrupt begins the next one on
+ * the queue's CPU.
+ */
+bool vmq_queue_is_away(const struct vmq_queue *q);
+
+/**
  * vmq_queue_tx_wake - room in a transmit ring again
  * @q: the queue; its uplink tx queue is not stopped, whether or not it was
  *

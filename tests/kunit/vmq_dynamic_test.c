@@ -203,4 +203,5 @@ static struct kunit_suite vmq_dynamic_suite = {
 	.exit = fake_test_exit,
 	.test_cases = vmq_dynamic_cases,
 };
+
 kunit_test_suite(vmq_dynamic_suite);

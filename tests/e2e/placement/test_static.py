@@ -3,7 +3,10 @@
 and a queue that is moved takes nothing with it."""
 
 import collections
+import contextlib
 import itertools
+import threading
+import time
 
 import pytest
 
@@ -17,6 +20,8 @@ NOBODY = "52:54:00:00:17:77"
 MOVE_RATE = 2000
 # Seconds of the guest's time.
 LIMIT = 0.1
+# Sockets whose filters make a frame cost more than the sender needs for it.
+BURDEN = 24
 
 
 def check_matrix(h, vms, cpus, frames):
@@ -76,3 +81,39 @@ def test_move_under_load(host, count):
         assert set(where[other]) == {cpu}, f"queue {other} was on CPU {cpu} and interrupted {where[other]}"
     assert set(where[n]) == set(range(CPUS))
     assert vms.effective() == {n: str(cpus[-1]), others[0]: "2", others[1]: "3"}
+
+
+@contextlib.contextmanager
+def flood(h, frame):
+    """As many frames as the wire takes: the ring is never empty."""
+    stopping = threading.Event()
+
+    def send():
+        while not stopping.is_set():
+            h.wire.send(frame)
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join()
+
+
+def test_move_under_flood(host):
+    """A queue whose polls never end, because each takes all it may, follows its interrupt all the same."""
+    h = host
+    vms = Vms(h, 1)
+    n = vms.queues[0]
+    burden = spawn(h.g, "burden", interfaces=vms.names, sockets=BURDEN)
+    with flood(h, vms.frame(0)):
+        for cpu in (1, 2, 3, 1):
+            h.pin(n, cpu)
+            time.sleep(0.3)
+            with served(h) as table:
+                time.sleep(0.5)
+            where = {c: frames for (queue, c), frames in table.items() if queue == n}
+            say(f"moved to CPU {cpu}, served there: {where}")
+            assert set(where) == {cpu}
+    burden.stop()

@@ -150,27 +150,27 @@ void vmq_dynamic_round(struct vmq_dev *dev, u64 elapsed)
 EXPORT_SYMBOL_IF_KUNIT(vmq_dynamic_round);
 
 /*
- * Whoever holds rtnl may do so for long: the round is then left out, and the
- * next one measures for longer.
+ * Waits for rtnl: whoever only tried could be kept from it for good, by a
+ * container that makes and deletes interfaces. What comes late measures for
+ * longer.
  */
 static void vmq_dynamic_work(struct work_struct *work)
 {
 	struct vmq_dev *dev = container_of(to_delayed_work(work),
 					   struct vmq_dev, balance);
-	bool again = true;
+	bool again;
 	u64 now;
 
-	if (rtnl_trylock()) {
-		mutex_lock(&dev->lock);
-		again = dev->dynamic;
-		if (again) {
-			now = ktime_get_ns();
-			vmq_dynamic_round(dev, now - dev->dynamic->at);
-			dev->dynamic->at = now;
-		}
-		mutex_unlock(&dev->lock);
-		rtnl_unlock();
+	rtnl_lock();
+	mutex_lock(&dev->lock);
+	again = dev->dynamic;
+	if (again) {
+		now = ktime_get_ns();
+		vmq_dynamic_round(dev, now - dev->dynamic->at);
+		dev->dynamic->at = now;
 	}
+	mutex_unlock(&dev->lock);
+	rtnl_unlock();
 	if (again)
 		queue_delayed_work(system_unbound_wq, &dev->balance,
 				   VMQ_DYNAMIC_ROUND);
@@ -205,7 +205,7 @@ static void vmq_dynamic_free(struct vmq_dynamic *d)
 	kfree(d);
 }
 
-/* No lock held: the work may be waiting for one. */
+/* No lock held: the work takes rtnl. */
 void vmq_dynamic_fini(struct vmq_dev *dev)
 {
 	cancel_delayed_work_sync(&dev->balance);

@@ -95,8 +95,8 @@ EXPORT_SYMBOL_GPL(vmq_dev_init);
 void vmq_dev_fini(struct vmq_dev *dev)
 {
 	vmq_hotplug_leave(dev);
-	vmq_dynamic_fini(dev);
 	cancel_delayed_work_sync(&dev->freeing);
+	vmq_dynamic_fini(dev);
 	mutex_lock(&dev->lock);
 	/* Nothing comes back any more. */
 	dev->enabled = false;

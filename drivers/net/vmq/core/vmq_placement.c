@@ -110,38 +110,61 @@ static void vmq_placement_log(const struct vmq_vector *v, enum vmq_move why)
 			    v->id, v->seat, v->cpu);
 }
 
-/* The queue has another seat; its interrupt knows, or will be told. */
-static void vmq_placement_take(struct vmq_vector *v, unsigned int cpu,
-			       enum vmq_move why)
+/* The queue's seat, which was @from, is another one; its interrupt knows it. */
+static void vmq_placement_tell_all(struct vmq_vector *v, unsigned int from,
+				   enum vmq_move why)
 {
-	if (cpu != v->seat) {
-		trace_vmq_placement_move(v, v->seat, cpu, why);
-		WRITE_ONCE(v->seat, cpu);
+	unsigned int cpu = v->seat;
+
+	if (cpu != from) {
+		trace_vmq_placement_move(v, from, cpu, why);
 		if (cpu != VMQ_NO_CPU)
 			WRITE_ONCE(v->cpu_moves, v->cpu_moves + 1);
-		if (v->hinted)
+		if (v->hinted && cpu != VMQ_NO_CPU)
 			irq_update_affinity_hint(v->irq, cpumask_of(cpu));
 		vmq_placement_log(v, why);
 	}
 	vmq_vector_notify(v);
 }
 
-/* Nothing has changed when it fails. */
+/* The same of one whose interrupt will be told, or is where it is. */
+static void vmq_placement_take(struct vmq_vector *v, unsigned int cpu,
+			       enum vmq_move why)
+{
+	unsigned int from = v->seat;
+
+	WRITE_ONCE(v->seat, cpu);
+	vmq_placement_tell_all(v, from, why);
+}
+
+/*
+ * The seat first: queues that only share the interrupt get another one before
+ * it moves, and a poll that never ends sees that its place is elsewhere. Nothing
+ * has changed when it fails.
+ */
 static int vmq_placement_move(struct vmq_vector *v, unsigned int cpu,
 			      enum vmq_move why)
 {
+	unsigned int from = v->seat;
 	int err;
 
+	WRITE_ONCE(v->seat, cpu);
+	vmq_vector_regroup(v->dev);
 	if (v->users) {
 		err = vmq_placement_tell(v, cpu);
 		if (err)
-			return err;
+			goto back;
 		vmq_placement_kick(v, cpu);
 	}
 	v->told = !!v->users;
 	v->unseated = false;
-	vmq_placement_take(v, cpu, why);
+	vmq_placement_tell_all(v, from, why);
 	return 0;
+
+back:
+	WRITE_ONCE(v->seat, from);
+	vmq_vector_regroup(v->dev);
+	return err;
 }
 
 /* The wanted CPU, else the seat as it is, else a substitute. */
@@ -315,8 +338,6 @@ int vmq_placement_set(struct vmq_vector *v, unsigned int cpu, enum vmq_move why)
 	err = vmq_placement_move(v, cpu, why);
 	if (err)
 		WRITE_ONCE(v->cpu, wanted);
-	else
-		vmq_vector_regroup(v->dev);
 	return err;
 }
 EXPORT_SYMBOL_IF_KUNIT(vmq_placement_set);
@@ -430,6 +451,24 @@ void vmq_placement_lock_irq(struct vmq_vector *v)
 	}
 	vmq_placement_settle(v);
 }
+
+/* A strict one belongs to its seat, the others where they were sent last. */
+bool vmq_queue_is_away(const struct vmq_queue *q)
+{
+	const struct vmq_vector *v = READ_ONCE(q->line);
+	unsigned int cpu = smp_processor_id();
+	struct irq_data *data;
+
+	if (v->irq_shared)
+		return false;
+	if (READ_ONCE(v->cpu_policy) == VMQ_CPU_STRICT)
+		return READ_ONCE(v->seat) != cpu;
+	data = irq_get_irq_data(v->irq);
+	return data && (irqd_is_setaffinity_pending(data) ||
+			!cpumask_test_cpu(cpu,
+				irq_data_get_effective_affinity_mask(data)));
+}
+EXPORT_SYMBOL_GPL(vmq_queue_is_away);
 
 /* Before the interrupt is freed, which complains of a hint. */
 void vmq_placement_unhint(struct vmq_vector *v)

@@ -91,8 +91,17 @@ int vmq_vector_attach(struct vmq_queue *q)
 		return err;
 	v->users |= BIT_ULL(q->id);
 	WRITE_ONCE(q->started, true);
-	if (first)
+	if (first) {
 		vmq_placement_lock_irq(v);
+		return 0;
+	}
+	/* Another queue did not get away from it, and it was placed anew since. */
+	q->dev->ops->queue_named(q->dev, q->id);
+	if (!v->told) {
+		vmq_placement_unhint(v);
+		vmq_placement_unlock_irq(v);
+		vmq_placement_lock_irq(v);
+	}
 	return 0;
 }
 
@@ -156,8 +165,10 @@ static int vmq_vector_switch(struct vmq_queue *q, struct vmq_vector *to)
 		WRITE_ONCE(q->line, to);
 	}
 	ops->queue_release(q->dev, q->id);
-	if (err)
+	if (err) {
+		vmq_placement_lock_irq(from);
 		return err;
+	}
 	if (!from->users)
 		vmq_placement_unlock_irq(from);
 	if (first)

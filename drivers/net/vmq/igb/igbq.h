@@ -228,7 +228,7 @@ struct igbq_vector {
  * @adaptive: the time between two interrupts follows the load; under rtnl,
  *	written while no poll runs
  * @rx_usecs: what it is while it does not, microseconds; under rtnl
- * @usecs: what it is, as told to the NIC
+ * @usecs: what it is, as asked of the NIC
  * @dim: measures the load while @adaptive; the poll's, or its own work's
  * @hw_last: PVFGPRC when it was last read; under igbq_nic.sample_lock
  * @hw_packets: its sum since the driver was bound; same lock
@@ -276,6 +276,7 @@ struct igbq_queue {
  *	by link_work
  * @link_bmcr: BMCR_ANENABLE, or speed and duplex without negotiation; the same
  * @link_partner: what the partner offers, ADVERTISED_..., or 0; link_work's
+ * @link_asked: @link_partner is what it said; link_work's, or it does not run
  * @phy_restart: the PHY is to be set up anew; link_work does it
  * @link_work: link state, PHY access and counters that wrap
  * @reset_work: reset after a transmit timeout or on the NIC's demand
@@ -302,6 +303,7 @@ struct igbq_nic {
 	u32 link_offer;
 	u16 link_bmcr;
 	u32 link_partner;
+	bool link_asked;
 	bool phy_restart;
 	struct delayed_work link_work;
 	struct work_struct reset_work;

@@ -182,7 +182,8 @@ void igbq_irq_other_unmask(struct igbq_nic *nic)
 
 /*
  * Which of its queues it is for, the NIC does not say. The first poll that ends
- * unmasks the vector, so that another one may find nothing: no harm.
+ * unmasks the vector: beside a busy queue the others are polled for nothing, as
+ * often as their moderation allows. Queues with much to do do not share.
  */
 static irqreturn_t igbq_irq_queue(int irq, void *data)
 {
@@ -260,7 +261,7 @@ static int igbq_irq_vector_enter(struct igbq_vector *v, struct igbq_queue *q)
 	bool first = !v->queues;
 	int err;
 
-	__set_bit(q->id, &v->queues);
+	set_bit(q->id, &v->queues);
 	if (!first)
 		return 0;
 	igbq_irq_queue_name(container_of(v, struct igbq_queue, own));
@@ -268,14 +269,14 @@ static int igbq_irq_vector_enter(struct igbq_vector *v, struct igbq_queue *q)
 			  v->nic->msix ? igbq_irq_queue : igbq_irq_single,
 			  shared ? IRQF_SHARED : 0, v->name, v);
 	if (err)
-		__clear_bit(q->id, &v->queues);
+		clear_bit(q->id, &v->queues);
 	return err;
 }
 
 /* The last poll, which is over, may have unmasked. */
 static void igbq_irq_vector_leave(struct igbq_vector *v, struct igbq_queue *q)
 {
-	__clear_bit(q->id, &v->queues);
+	clear_bit(q->id, &v->queues);
 	if (v->queues) {
 		synchronize_irq(v->irq);
 		igbq_irq_vector_set_usecs(v);

@@ -220,6 +220,12 @@ void igbq_link_get(struct igbq_nic *nic, u32 *speed, u8 *duplex)
 	*duplex = status & IGBQ_STATUS_FD ? DUPLEX_FULL : DUPLEX_HALF;
 }
 
+static void igbq_link_forget_partner(struct igbq_nic *nic)
+{
+	nic->link_asked = false;
+	WRITE_ONCE(nic->link_partner, 0);
+}
+
 static void igbq_link_update(struct igbq_nic *nic)
 {
 	struct net_device *netdev = nic->netdev;
@@ -232,7 +238,7 @@ static void igbq_link_update(struct igbq_nic *nic)
 
 	if (!up) {
 		netif_carrier_off(netdev);
-		WRITE_ONCE(nic->link_partner, 0);
+		igbq_link_forget_partner(nic);
 		netdev_info(netdev, "link is down\n");
 		return;
 	}
@@ -245,9 +251,11 @@ static void igbq_link_update(struct igbq_nic *nic)
 /* Asked once a negotiation, for the PHY is shared. */
 static void igbq_link_ask_partner(struct igbq_nic *nic)
 {
-	if (!nic->link_partner && netif_carrier_ok(nic->netdev) &&
-	    READ_ONCE(nic->link_bmcr) & BMCR_ANENABLE)
-		WRITE_ONCE(nic->link_partner, igbq_phy_partner(nic));
+	if (nic->link_asked || !netif_carrier_ok(nic->netdev) ||
+	    !(READ_ONCE(nic->link_bmcr) & BMCR_ANENABLE))
+		return;
+	nic->link_asked = true;
+	WRITE_ONCE(nic->link_partner, igbq_phy_partner(nic));
 }
 
 /* Cleared first: a request made while the set-up runs must count. */
@@ -257,7 +265,7 @@ static void igbq_link_setup(struct igbq_nic *nic)
 
 	if (!xchg(&nic->phy_restart, false))
 		return;
-	WRITE_ONCE(nic->link_partner, 0);
+	igbq_link_forget_partner(nic);
 	err = igbq_phy_setup(nic);
 	if (!err || READ_ONCE(nic->gone))
 		return;
@@ -313,6 +321,6 @@ void igbq_link_start(struct igbq_nic *nic)
 void igbq_link_stop(struct igbq_nic *nic)
 {
 	cancel_delayed_work_sync(&nic->link_work);
-	WRITE_ONCE(nic->link_partner, 0);
+	igbq_link_forget_partner(nic);
 	netif_carrier_off(nic->netdev);
 }

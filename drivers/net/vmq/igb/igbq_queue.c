@@ -22,21 +22,38 @@ static int igbq_queue_clean(struct igbq_queue *q, int budget)
 	return tx_done ? frames : budget;
 }
 
+/*
+ * NAPI calls again and again, on this CPU, while the budget is used up: a queue
+ * under load would not follow its interrupt. A thread is where it is on purpose.
+ */
+static bool igbq_queue_must_go(const struct igbq_queue *q)
+{
+	return unlikely(vmq_queue_is_away(q->vq)) &&
+	       !test_bit(NAPI_STATE_THREADED, &q->napi.state);
+}
+
 int igbq_queue_poll(struct napi_struct *napi, int budget)
 {
 	struct igbq_queue *q = container_of(napi, struct igbq_queue, napi);
 	u64 began = vmq_queue_poll_begin(q->vq);
 	int frames = igbq_queue_clean(q, budget);
+	bool go = budget && frames == budget && igbq_queue_must_go(q);
 	bool done;
 
+	if (go)
+		frames--;
+	/* Before the end: nobody else may begin a poll, or wait for this one. */
+	if (unlikely(q->adaptive) && frames < budget)
+		igbq_moderation_sample(q);
 	/* GRO delivers at the end: that is the queue's work, too. */
 	done = frames < budget && napi_complete_done(napi, frames);
 	vmq_queue_poll_end(q->vq, began);
 	if (done) {
 		igbq_rx_drain_finish(q);
-		if (unlikely(q->adaptive))
-			igbq_moderation_sample(q);
 		igbq_irq_queue_unmask(q);
+		/* What is left in the rings raises nothing by itself. */
+		if (go)
+			igbq_irq_queue_kick(q);
 	}
 	return frames;
 }
@@ -60,7 +77,10 @@ static void igbq_queue_set_napi(struct igbq_queue *q, struct napi_struct *napi)
 	netif_napi_set_irq(&q->napi, napi ? q->vector->irq : -1);
 }
 
-/* The poll runs before the NIC may write: descriptors are posted last. */
+/*
+ * The poll last: while others use the queue's vector it could run before the
+ * rings are ready. What the NIC writes meanwhile waits for the unmasking.
+ */
 static int igbq_queue_start(struct vmq_dev *dev, u16 id)
 {
 	struct igbq_queue *q = igbq_queue_from_vmq(dev, id);
@@ -75,20 +95,22 @@ static int igbq_queue_start(struct vmq_dev *dev, u16 id)
 	igbq_vmdq_pool_enable(q);
 	igbq_irq_queue_map(q);
 	igbq_moderation_start(q);
-	napi_enable(&q->napi);
 	err = igbq_tx_start(q);
 	if (err)
-		goto err_disable_napi;
+		goto err_stop_moderation;
 
 	igbq_queue_set_napi(q, &q->napi);
 	igbq_rx_post(q);
+	napi_enable(&q->napi);
 	q->held = false;
 	q->running = true;
 	igbq_irq_queue_unmask(q);
+	/* One that others have in use may have fired before. */
+	if (q->vector->queues != BIT(q->id))
+		igbq_irq_queue_kick(q);
 	return 0;
 
-err_disable_napi:
-	napi_disable(&q->napi);
+err_stop_moderation:
 	igbq_moderation_stop(q);
 	igbq_vmdq_pool_disable(q);
 	igbq_rx_stop(q);

@@ -10,6 +10,13 @@ static struct vsw_port *vsw_sysfs_port(struct device *dev)
 	return netdev_priv(to_net_dev(dev));
 }
 
+/* Is who reads in another network namespace, and not the uplink's owner? */
+static bool vsw_sysfs_is_guest(const struct vsw_port *port)
+{
+	return !net_eq(dev_net(port->dev), dev_net(port->lower)) &&
+	       !ns_capable(dev_net(port->lower)->user_ns, CAP_NET_ADMIN);
+}
+
 static ssize_t queue_show(struct device *dev, struct device_attribute *attr,
 			  char *buf)
 {
@@ -75,6 +82,9 @@ static ssize_t cpu_show(struct device *dev, struct device_attribute *attr,
 	struct vsw_port *port = vsw_sysfs_port(dev);
 	int cpu = -1;
 
+	/* It changes with what other VMs do: none of a container's business. */
+	if (vsw_sysfs_is_guest(port))
+		return -EPERM;
 	rcu_read_lock();
 	if (READ_ONCE(port->dev->reg_state) == NETREG_REGISTERED)
 		cpu = vmq_queue_cpu(port->uplink->vmq, READ_ONCE(port->queue));
@@ -125,8 +135,7 @@ static ssize_t vsw_sysfs_emit_switch(struct device *dev, size_t offset,
 	int cpu;
 
 	/* All VMs of the uplink together: none of a container's business. */
-	if (!net_eq(dev_net(port->dev), dev_net(port->lower)) &&
-	    !ns_capable(dev_net(port->lower)->user_ns, CAP_NET_ADMIN))
+	if (vsw_sysfs_is_guest(port))
 		return -EPERM;
 	rcu_read_lock();
 	if (READ_ONCE(port->dev->reg_state) != NETREG_REGISTERED) {
