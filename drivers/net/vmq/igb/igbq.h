@@ -393,6 +393,7 @@ int igbq_irq_queue_request(struct igbq_queue *q);
 void igbq_irq_queue_free(struct igbq_queue *q);
 void igbq_irq_queue_map(struct igbq_queue *q);
 int igbq_irq_queue_switch(struct igbq_queue *q, struct igbq_vector *to);
+void igbq_irq_queue_silence(struct igbq_queue *q);
 void igbq_irq_queue_mask(struct igbq_queue *q);
 void igbq_irq_queue_unmask(struct igbq_queue *q);
 void igbq_irq_queue_kick(struct igbq_queue *q);

@@ -330,6 +330,12 @@ void igbq_irq_queue_map(struct igbq_queue *q)
 	igbq_wr32(q->nic, IGBQ_IVAR(reg), val);
 }
 
+/* Until the poll ends: all its queues are there, or come then. */
+void igbq_irq_queue_silence(struct igbq_queue *q)
+{
+	igbq_irq_vector_mask(q->vector);
+}
+
 /* Unless other queues need the interrupt. */
 void igbq_irq_queue_mask(struct igbq_queue *q)
 {

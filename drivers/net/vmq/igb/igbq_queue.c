@@ -40,8 +40,14 @@ int igbq_queue_poll(struct napi_struct *napi, int budget)
 	bool go = budget && frames == budget && igbq_queue_must_go(q);
 	bool done;
 
-	if (go)
+	/*
+	 * Where the vector is not masked by itself it fires all the time, and
+	 * then NAPI goes on here: the poll does not end before it is silent.
+	 */
+	if (go) {
+		igbq_irq_queue_silence(q);
 		frames--;
+	}
 	/* Before the end: nobody else may begin a poll, or wait for this one. */
 	if (unlikely(q->adaptive) && frames < budget)
 		igbq_moderation_sample(q);
