@@ -313,8 +313,9 @@ struct vmq_vector {
  * @pool: hardware pool
  * @vector: the vector that has its CPU and policy; several queues have one where
  *	there are fewer
- * @line: the vector whose interrupt the queue uses: @vector, or while
- *	vmq_dev.coalesce is set that of another queue; READ_ONCE() for sysfs
+ * @line: the vector whose interrupt the queue uses: @vector, or that of another
+ *	queue while both are on one CPU and vmq_dev.coalesce is set, or that CPU
+ *	is the home of dynamic placement; READ_ONCE() for sysfs and the poll
  * @state: enum vmq_queue_state; read with READ_ONCE() without a lock
  * @owner: enum vmq_owner, valid unless undefined
  * @rings: the backend holds memory for the rings; core's alone
