@@ -164,9 +164,9 @@ def attack_port_files(h, enter):
     say(f"the port's files, as its root: {' '.join(out.split())}")
     assert "queue" in out and "exclusive" in out and "WRITTEN" not in out
     # What the others of the uplink do is not shown.
-    script = "cd /mnt/class/net/vm1/vmq && grep . lookups reflected 2>&1; cat rx_queue_packets"
+    script = "cd /mnt/class/net/vm1/vmq && grep . lookups reflected cpu 2>&1; cat rx_queue_packets"
     out = h.g.out(f"{enter} bash -c {shlex.quote(script)}")
-    assert out.count("Operation not permitted") == 2 and out.splitlines()[-1].isdigit(), out
+    assert out.count("Operation not permitted") == 3 and out.splitlines()[-1].isdigit(), out
 
 
 def attack_netlink(h, enter):
