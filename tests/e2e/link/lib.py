@@ -480,8 +480,8 @@ for d in /sys/class/net/*/vmq; do
     [ $mode = auto ] || echo auto >$d/vlan_filtering
     read -r mode <$d/count_hits
     [ $mode = 0 ] || echo 0 >$d/count_hits
-    [ ! -e $d/placement_mode ] || read -r mode <$d/placement_mode
-    [ ! -e $d/placement_mode ] || [ $mode = static ] || echo static >$d/placement_mode
+    read -r mode <$d/placement_mode
+    [ $mode = static ] || echo static >$d/placement_mode
     read -r mode <$d/coalesce_shared
     [ $mode = 0 ] || echo 0 >$d/coalesce_shared
     # As after a fresh probe; also where the last test left queue 0.

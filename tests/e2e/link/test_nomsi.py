@@ -111,6 +111,7 @@ def test_refused(plain):
         (h.rxq(0, "cpu"), "1", "EOPNOTSUPP", "for other devices, too"),
         (h.rxq(0, "cpu"), "auto", "EOPNOTSUPP", "for other devices, too"),
         (h.rxq(0, "cpu_policy"), "strict", "EOPNOTSUPP", "for other devices, too"),
+        (f"{h.vmq}/placement_mode", "dynamic", "EOPNOTSUPP", WHY),
         (h.rxq(0, "state"), "allocate", "EPERM", "queue 0 is the default queue"),
         (h.rxq(0, "state"), "free", "EPERM", "queue 0 is the default queue"),
         ("/sys/class/net/vm1/vmq/exclusive", "1", "EOPNOTSUPP", "vm1 gets no queue of its own: VMQ is not available"),

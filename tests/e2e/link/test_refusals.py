@@ -122,6 +122,7 @@ def test_cpus(busy):
               for text in ("Strict", "hints", "free now", "\n")],
             (h.rxq(5, "cpu_policy"), "hint", "ENOENT", "not allocated"),
             *[(f"{h.vmq}/cpus", text, "EINVAL", "cpus takes a list of CPUs") for text in ("cpu1", "2-1", "0-", "100000")],
+            *[(f"{h.vmq}/placement_mode", text, "EINVAL", "placement_mode takes static or dynamic") for text in ("auto", "1", "\n")],
             *[(f"{h.vmq}/coalesce_shared", text, "EINVAL", "coalesce_shared takes 0 or 1") for text in ("2", "on", "\n")],
             (f"{h.vmq}/cpus", "\n", "EINVAL", "at least one CPU"),
             (f"{h.vmq}/cpus", "3", "EINVAL", "none of the CPUs 3 is online"),
