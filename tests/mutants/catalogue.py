@@ -540,8 +540,8 @@ MUTANTS = (
     Mutant(
         "replay-forgets-pin", "When a queue's rings come up, its interrupt goes to its CPU.",
         CORE + "vmq_placement.c",
-        "\t\tWRITE_ONCE(v->seat, cpu);\n\t\tif (cpu",
-        "\t\tif (cpu",
+        "return irq_set_affinity(v->irq, vmq_placement_mask(v, cpu));",
+        "return 0;",
         make="configured_while_down",
     ),
     Mutant(
@@ -574,6 +574,13 @@ MUTANTS = (
         "\tspin_lock(&lock);\n\tif (q->id == 1)\n\t\tlist_splice_tail_init(batch, &kept);\n"
         "\telse\n\t\tlist_splice_tail_init(&kept, batch);\n\tspin_unlock(&lock);\n",
         make="test_batches",
+    ),
+    Mutant(
+        "flood-stays", "A queue under flood follows its interrupt.",
+        IGB + "igbq_queue.c",
+        "return unlikely(vmq_queue_is_away(q->vq)) &&",
+        "return q->held &&",
+        make="test_move_under_flood",
     ),
     Mutant(
         "home-has-many-interrupts", "In dynamic mode the queues at home share one interrupt.",
@@ -627,14 +634,14 @@ MUTANTS = (
     Mutant(
         "moderation-lost-in-reset", "A queue's interval is in the NIC again when the queue starts.",
         IGB + "igbq_queue.c",
-        "\tigbq_moderation_start(q);\n\tnapi_enable",
-        "\tnapi_enable",
+        "\tigbq_moderation_start(q);\n\terr = igbq_tx_start",
+        "\terr = igbq_tx_start",
         make="test_fixed",
     ),
     Mutant(
         "adaptive-has-no-load", "An adaptive queue's interval follows its load.",
         IGB + "igbq_queue.c",
-        "if (unlikely(q->adaptive))",
+        "if (unlikely(q->adaptive) && frames < budget)",
         "if (!q)",
         make="test_adaptive",
     ),

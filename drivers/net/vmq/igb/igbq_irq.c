@@ -183,7 +183,7 @@ void igbq_irq_other_unmask(struct igbq_nic *nic)
 /*
  * Which of its queues it is for, the NIC does not say. The first poll that ends
  * unmasks the vector: beside a busy queue the others are polled for nothing, as
- * often as their moderation allows. Queues with much to do do not share.
+ * often as their moderation allows. Sharing is for queues with little to do.
  */
 static irqreturn_t igbq_irq_queue(int irq, void *data)
 {
