@@ -265,9 +265,7 @@ int vmq_dynamic_set_locked(struct vmq_dev *dev, bool dynamic,
 {
 	lockdep_assert_held(&dev->lock);
 	if (dynamic && !vmq_dev_has_vmq(dev))
-		return vmq_refuse(dev, extack, -EOPNOTSUPP,
-				  "VMQ is not available: %s",
-				  dev->caps->no_vmq);
+		return vmq_queue_check_vmq(dev, extack);
 	if (dynamic == !!dev->dynamic)
 		return 0;
 	if (!dynamic)

@@ -171,6 +171,26 @@ static int vmq_dev_parse_switch(struct vmq_dev *dev, const char *file,
 	return on;
 }
 
+/* Write 0 or 1 to @flag, and let @apply do what follows from it. */
+static ssize_t vmq_dev_store_switch(struct vmq_dev *dev,
+				    struct device_attribute *attr,
+				    const char *buf, size_t count, bool *flag,
+				    void (*apply)(struct vmq_dev *dev))
+{
+	int ret;
+
+	ret = vmq_sysfs_begin_store(dev, buf, count);
+	if (ret)
+		return ret;
+	ret = vmq_dev_parse_switch(dev, attr->attr.name, buf);
+	if (ret >= 0) {
+		WRITE_ONCE(*flag, ret);
+		apply(dev);
+	}
+	vmq_sysfs_end_store(dev);
+	return ret < 0 ? ret : count;
+}
+
 static ssize_t enabled_show(struct device *d, struct device_attribute *attr,
 			    char *buf)
 {
@@ -253,18 +273,9 @@ static ssize_t count_hits_store(struct device *d, struct device_attribute *attr,
 				const char *buf, size_t count)
 {
 	struct vmq_dev *dev = vmq_dev_from_device(d);
-	int ret;
 
-	ret = vmq_sysfs_begin_store(dev, buf, count);
-	if (ret)
-		return ret;
-	ret = vmq_dev_parse_switch(dev, attr->attr.name, buf);
-	if (ret >= 0) {
-		WRITE_ONCE(dev->count_hits, ret);
-		vmq_shift_settle(dev);
-	}
-	vmq_sysfs_end_store(dev);
-	return ret < 0 ? ret : count;
+	return vmq_dev_store_switch(dev, attr, buf, count, &dev->count_hits,
+				    vmq_shift_settle);
 }
 static DEVICE_ATTR_RW(count_hits);
 
@@ -280,18 +291,9 @@ static ssize_t coalesce_shared_store(struct device *d,
 				     const char *buf, size_t count)
 {
 	struct vmq_dev *dev = vmq_dev_from_device(d);
-	int ret;
 
-	ret = vmq_sysfs_begin_store(dev, buf, count);
-	if (ret)
-		return ret;
-	ret = vmq_dev_parse_switch(dev, attr->attr.name, buf);
-	if (ret >= 0) {
-		WRITE_ONCE(dev->coalesce, ret);
-		vmq_vector_regroup(dev);
-	}
-	vmq_sysfs_end_store(dev);
-	return ret < 0 ? ret : count;
+	return vmq_dev_store_switch(dev, attr, buf, count, &dev->coalesce,
+				    vmq_vector_regroup);
 }
 static DEVICE_ATTR_RW(coalesce_shared);
 
