@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.e2e.link.lib import OUTSIDE, POOLS, delta, errno_of, say, tool, vm_mac, wait_for
+from tests.e2e.link.lib import OUTSIDE, POOLS, RX_USECS, delta, errno_of, say, tool, vm_mac, wait_for
 from tests.vm import topology
 from tests.vm.wire import eth
 
@@ -320,7 +320,7 @@ def test_coalesce(host):
     h = host
     h.ports([A, B])
     n = h.port_queue("vm1")
-    assert set(usecs(h).values()) == {20} and len(usecs(h)) == POOLS
+    assert set(usecs(h).values()) == {RX_USECS} and len(usecs(h)) == POOLS
     try:
         h.g.run(f"ethtool -C {h.dev} rx-usecs 50")
         assert settings(h.g.out(f"ethtool -c {h.dev}"))["rx-usecs"] == "50"
@@ -347,7 +347,8 @@ def test_coalesce(host):
             assert usecs(h) == wanted, f"not kept: {change}"
             check_moderated(h, "vm1", A)
     finally:
-        h.g.run(f"ethtool -G {h.dev} rx 512 tx 512; ethtool -C {h.dev} rx-usecs 20", check=False)
+        h.g.run(f"ethtool -G {h.dev} rx 512 tx 512", check=False)
+        h.moderation_back()
 
 
 def test_statistics(host):

@@ -204,10 +204,8 @@ def under_traffic(h, vms, change, same=True):
 
 @pytest.fixture
 def vms(host):
-    usecs = re.search(r"rx-usecs:\s*(\d+)", host.out(f"ethtool -c {host.dev}"))[1]
     yield Vms(host)
-    if host.g.alive and not host.g.failed:
-        host.out(f"ethtool -Q {host.dev} queue_mask 0xff --coalesce rx-usecs {usecs}")
+    host.moderation_back()
 
 
 def test_down_up(host, vms):

@@ -10,14 +10,13 @@ import time
 
 import pytest
 
-from tests.e2e.link.lib import OUTSIDE, POOLS, Stream, say, vm_mac, wait_for
+from tests.e2e.link.lib import OUTSIDE, POOLS, RX_USECS, Stream, say, vm_mac, wait_for
 from tests.vm import topology
 from tests.vm.wire import WireError, eth, mac_bytes
 
 A, B, C = (vm_mac(n) for n in range(1, 4))
 # Of the 82576: vector n + 1 is queue n's, its register, and where that has the microseconds.
 EITR, FIRST_BIT, USECS = 0x1680, 2, 0x1FFF
-DEFAULT = 20
 # The intervals that the kernel's dim library has for receive, microseconds.
 STEPS = (1, 8, 64, 128, 256)
 
@@ -54,7 +53,7 @@ def moderated(h):
     try:
         yield
     finally:
-        h.g.run(f"ethtool -C {h.dev} adaptive-rx off rx-usecs 7; ethtool -C {h.dev} rx-usecs {DEFAULT}", check=False)
+        h.moderation_back()
 
 
 def test_fixed(host):
@@ -62,7 +61,7 @@ def test_fixed(host):
     h = host
     h.ports([A, B])
     one, two = (h.port_queue(f"vm{n}") for n in (1, 2))
-    assert interval(h, 0, one, two) == [DEFAULT] * 3
+    assert interval(h, 0, one, two) == [RX_USECS] * 3
     with moderated(h):
         for usecs in (0, 1, 333, 8191):
             h.g.run(f"ethtool -C {h.dev} rx-usecs {usecs}")
@@ -81,7 +80,7 @@ def test_fixed(host):
         h.g.run(f"ethtool -G {h.dev} rx 512")
         h.port("vm3", C)
         assert h.port_queue("vm3") == free and interval(h, free) == 77
-    assert interval(h, 0, one, two) == [DEFAULT] * 3
+    assert interval(h, 0, one, two) == [RX_USECS] * 3
 
 
 class Flood:
@@ -118,15 +117,15 @@ def test_adaptive(host):
         tell(h, one, "rx-usecs 50")
         tell(h, two, "rx-usecs 30")
         tell(h, one, "adaptive-rx on")
-        assert interval(h, 0, one, two) == [DEFAULT, STEPS[0], 30]
-        assert [shown(h)[n] for n in (0, one, two)] == [("off", DEFAULT), ("on", 50), ("off", 30)]
+        assert interval(h, 0, one, two) == [RX_USECS, STEPS[0], 30]
+        assert [shown(h)[n] for n in (0, one, two)] == [("off", RX_USECS), ("on", 50), ("off", 30)]
 
         seen, before, end = {STEPS[0]}, h.interrupts(), time.monotonic() + 8
         with Flood(h, A) as f:
             while time.monotonic() < end:
                 now, *others = interval(h, one, 0, two)
                 seen.add(now)
-                assert others == [DEFAULT, 30], "a neighbour's interval moved"
+                assert others == [RX_USECS, 30], "a neighbour's interval moved"
                 time.sleep(0.05)
         raised = sum(h.interrupts()[one]) - sum(before[one])
         say(f"{f.sent} frames in 8 s: intervals {sorted(seen)}, {raised} interrupts")
@@ -141,12 +140,12 @@ def test_adaptive(host):
             h.g.run(change)
             topology.wait_carrier(h.g, h.dev)
             assert shown(h)[one] == ("on", 60) and interval(h, one) == STEPS[0], f"not kept: {change}"
-            assert interval(h, 0, two) == [DEFAULT, 30]
+            assert interval(h, 0, two) == [RX_USECS, 30]
         topology.wait_carrier(h.g, "vm1")
         with Flood(h, A):
             wait_for("the interval grows", lambda: interval(h, one) != STEPS[0], 10, 0.05)
             tell(h, one, "adaptive-rx off")
-            assert interval(h, 0, one, two) == [DEFAULT, 60, 30] and shown(h)[one] == ("off", 60)
+            assert interval(h, 0, one, two) == [RX_USECS, 60, 30] and shown(h)[one] == ("off", 60)
             time.sleep(1)
             assert interval(h, one) == 60, "somebody still writes"
 

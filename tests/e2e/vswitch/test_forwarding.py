@@ -215,7 +215,6 @@ def test_full_ring_waits(host):
     """A port with a qdisc waits while its ring is full: nothing it sends is lost, nothing overtakes."""
     h, many, n = host, 3000, 0
     size = h.g.out(f"ethtool -g {h.dev} | sed -n '/Current/,$s/^TX:[[:space:]]*//p'")
-    usecs = h.g.out(f"ethtool -c {h.dev} | sed -n 's/^rx-usecs:[[:space:]]*//p'")
     try:
         h.g.run(f"ethtool -G {h.dev} tx 128")
         h.up()
@@ -238,7 +237,8 @@ def test_full_ring_waits(host):
         assert on_wire(out) == list(range(many))
         assert stops > 0 and f"tx_queue_{n}_dropped" not in moved
     finally:
-        h.g.run(f"ethtool -C {h.dev} rx-usecs {usecs} && ethtool -G {h.dev} tx {size}")
+        h.moderation_back()
+        h.g.run(f"ethtool -G {h.dev} tx {size}")
         h.g.run(f"echo 0 >/sys/class/net/{h.dev}/queues/tx-{n}/byte_queue_limits/limit_min")
         h.up()
 
