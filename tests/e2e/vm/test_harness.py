@@ -204,7 +204,7 @@ def test_dead_boot(boot, capfd):
 
 
 @pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_killed_parent(kernel, sig):
+def test_killed_parent(kernel, sig, interruptible):
     """A parent killed by a signal leaves no QEMU, no socket and no directory."""
     program = (
         "from tests.vm.guest import Guest\n"

@@ -116,7 +116,7 @@ def test_import_error(scratch):
     assert rc != 0 and lines[-1] == "0 passed, 1 failed, 0 skipped"
 
 
-def test_interrupted(scratch):
+def test_interrupted(scratch, interruptible):
     """Ctrl-C ends the run with the closing line all the same, and is no success."""
     text = PASS_AND_FAIL.replace("assert 1 == 2", "import os; os.kill(os.getpid(), 2)")
     rc, lines = scratch(text)
