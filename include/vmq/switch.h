@@ -102,6 +102,25 @@ struct vmq_dev *vmq_dev_from_uplink(struct net_device *uplink);
 struct net_device *vmq_dev_uplink(const struct vmq_dev *dev);
 
 /**
+ * vmq_uplink_begin_store - what every store into a file of the uplink begins with
+ * @dev: the device
+ * @buf: what was written
+ * @len: its length
+ *
+ * Takes rtnl, and finds the uplink still there, the writer its owner, and no NUL
+ * in the text. Context: a sysfs store, no lock held.
+ *
+ * Return: 0, then call vmq_uplink_end_store(); or, with rtnl not held, the
+ * store's result: restart_syscall() while rtnl is busy, -ENODEV, -EPERM, -EINVAL.
+ */
+int vmq_uplink_begin_store(struct vmq_dev *dev, const char *buf, size_t len);
+
+/**
+ * vmq_uplink_end_store - undo vmq_uplink_begin_store()
+ */
+void vmq_uplink_end_store(void);
+
+/**
  * vmq_switch_attach - hand the default queue to a vswitch
  * @dev: the device
  * @sw: the vswitch; stays valid until vmq_switch_detach() returned

@@ -11,7 +11,7 @@
  * a NUL: who parses words would not see what comes after it. Unregistering
  * waits for stores with rtnl held, so rtnl may only be tried.
  */
-static int vmq_sysfs_enter(struct vmq_dev *dev, const char *buf, size_t len)
+int vmq_uplink_begin_store(struct vmq_dev *dev, const char *buf, size_t len)
 {
 	struct net_device *uplink = dev->uplink;
 	int err;
@@ -37,11 +37,18 @@ unlock_rtnl:
 	rtnl_unlock();
 	return err;
 }
+EXPORT_SYMBOL_GPL(vmq_uplink_begin_store);
+
+void vmq_uplink_end_store(void)
+{
+	rtnl_unlock();
+}
+EXPORT_SYMBOL_GPL(vmq_uplink_end_store);
 
 /* The same with the device's mutex. */
 int vmq_sysfs_begin_store(struct vmq_dev *dev, const char *buf, size_t len)
 {
-	int err = vmq_sysfs_enter(dev, buf, len);
+	int err = vmq_uplink_begin_store(dev, buf, len);
 
 	if (!err)
 		mutex_lock(&dev->lock);
@@ -204,7 +211,7 @@ static ssize_t enabled_store(struct device *d, struct device_attribute *attr,
 	struct vmq_dev *dev = vmq_dev_from_device(d);
 	int ret;
 
-	ret = vmq_sysfs_enter(dev, buf, count);
+	ret = vmq_uplink_begin_store(dev, buf, count);
 	if (ret)
 		return ret;
 	ret = vmq_dev_parse_switch(dev, attr->attr.name, buf);

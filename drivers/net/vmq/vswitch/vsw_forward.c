@@ -287,7 +287,7 @@ static void vsw_port_switch(struct vsw_port *port, struct sk_buff *skb,
 
 	if (!to && !vsw_uplink_is_host(up->dev, match->addr)) {
 		/* A bridge on the uplink may know who it is for. */
-		if (up->dev->flags & IFF_PROMISC)
+		if ((up->dev->flags & IFF_PROMISC) && READ_ONCE(up->flood))
 			vsw_uplink_deliver_clone(up, skb);
 		vsw_port_send(port, skb);
 		return;

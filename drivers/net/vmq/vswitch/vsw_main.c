@@ -1,63 +1,75 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The vswitch module: the switch object of an uplink, which lives from its
- * first port to its last, and what happens to ports when the uplink changes.
+ * The vswitch module: the switch object of an uplink, which is there as long as
+ * the uplink and serves it from its first port to its last, and what happens to
+ * ports when the uplink changes.
  */
 #include <linux/module.h>
+#include <linux/rculist.h>
 #include <linux/rtnetlink.h>
 #include <net/rtnetlink.h>
 #include "vsw_priv.h"
 
-/* Uplinks that have a port; rtnl. */
+/* All VMQ uplinks; written under rtnl, read in RCU. */
 static LIST_HEAD(vsw_uplinks);
+/* No uplink is taken up any more; rtnl. */
+static bool vsw_main_leaving;
 
-static struct vsw_uplink *vsw_uplink_find(const struct net_device *dev)
+/* Context: rtnl held, or something else keeps this uplink's object. */
+struct vsw_uplink *vsw_uplink_find(const struct net_device *dev)
 {
-	struct vsw_uplink *up;
+	struct vsw_uplink *up, *found = NULL;
 
-	list_for_each_entry(up, &vsw_uplinks, node)
+	rcu_read_lock();
+	list_for_each_entry_rcu(up, &vsw_uplinks, node)
 		if (up->dev == dev)
-			return up;
-	return NULL;
+			found = up;
+	rcu_read_unlock();
+	return found;
 }
 
-static struct vsw_uplink *vsw_uplink_create(struct vmq_dev *vmq,
-					    struct netlink_ext_ack *extack)
+static void vsw_uplink_free(struct vsw_uplink *up)
+{
+	vsw_table_fini(&up->table);
+	free_percpu(up->stats);
+	/* Files of other uplinks may still step over it. */
+	kfree_rcu(up, rcu);
+}
+
+static struct vsw_uplink *vsw_uplink_create(struct vmq_dev *vmq)
 {
 	struct vsw_uplink *up;
-	int err;
+	int err = -ENOMEM;
 
 	up = kzalloc(sizeof(*up), GFP_KERNEL);
 	if (!up)
-		return ERR_PTR(-ENOMEM);
+		return ERR_PTR(err);
 
 	up->sw.ops = &vsw_forward_switch_ops;
 	up->vmq = vmq;
 	up->dev = vmq_dev_uplink(vmq);
+	up->flood = true;
 	INIT_LIST_HEAD(&up->ports);
 	INIT_DELAYED_WORK(&up->promote, vsw_queue_promote);
 
 	up->stats = netdev_alloc_pcpu_stats(struct vsw_switch_stats);
-	if (!up->stats) {
-		err = -ENOMEM;
+	if (!up->stats)
 		goto free_uplink;
-	}
-
 	err = vsw_table_init(&up->table);
 	if (err)
 		goto free_stats;
 
-	err = vmq_switch_attach(vmq, &up->sw);
-	if (err) {
-		NL_SET_ERR_MSG(extack, "another vswitch serves this uplink");
-		goto fini_table;
-	}
-
-	list_add_tail(&up->node, &vsw_uplinks);
+	/* Who reads its files looks for it in the list. */
+	list_add_tail_rcu(&up->node, &vsw_uplinks);
+	err = vsw_sysfs_uplink_add(up);
+	if (err)
+		goto del_uplink;
 	return up;
 
-fini_table:
-	vsw_table_fini(&up->table);
+del_uplink:
+	list_del_rcu(&up->node);
+	vsw_uplink_free(up);
+	return ERR_PTR(err);
 free_stats:
 	free_percpu(up->stats);
 free_uplink:
@@ -65,34 +77,41 @@ free_uplink:
 	return ERR_PTR(err);
 }
 
-static void vsw_uplink_destroy(struct vsw_uplink *up)
-{
-	list_del(&up->node);
-	/* After this nothing schedules the work any more. */
-	vmq_switch_detach(up->vmq, &up->sw);
-	/* It only tries rtnl, so waiting for it under rtnl is safe. */
-	cancel_delayed_work_sync(&up->promote);
-	vsw_table_fini(&up->table);
-	free_percpu(up->stats);
-	kfree(up);
-}
-
 struct vsw_uplink *vsw_uplink_get(struct vmq_dev *vmq,
 				  struct netlink_ext_ack *extack)
 {
 	struct vsw_uplink *up = vsw_uplink_find(vmq_dev_uplink(vmq));
+	int err;
 
+	/* There was no memory when the uplink was registered. */
 	if (!up)
-		up = vsw_uplink_create(vmq, extack);
-	if (!IS_ERR(up))
-		up->nr_ports++;
+		up = vsw_uplink_create(vmq);
+	if (IS_ERR(up))
+		return up;
+	if (!up->nr_ports) {
+		err = vmq_switch_attach(vmq, &up->sw);
+		if (err) {
+			NL_SET_ERR_MSG(extack,
+				       "another vswitch serves this uplink");
+			return ERR_PTR(err);
+		}
+	}
+	up->nr_ports++;
 	return up;
 }
 
 void vsw_uplink_put(struct vsw_uplink *up)
 {
-	if (!--up->nr_ports)
-		vsw_uplink_destroy(up);
+	if (--up->nr_ports)
+		return;
+
+	/* After this nothing schedules the work any more. */
+	vmq_switch_detach(up->vmq, &up->sw);
+	/* It only tries rtnl, so waiting for it under rtnl is safe. */
+	cancel_delayed_work_sync(&up->promote);
+	/* The uplink went before its last port. */
+	if (up->gone)
+		vsw_uplink_free(up);
 }
 
 static void vsw_uplink_kill_ports(struct vsw_uplink *up)
@@ -102,8 +121,43 @@ static void vsw_uplink_kill_ports(struct vsw_uplink *up)
 
 	list_for_each_entry_safe(port, next, &up->ports, node)
 		vsw_port_link_ops.dellink(port->dev, &kill);
-	/* Frees the uplink's object with its last port. */
 	unregister_netdevice_many(&kill);
+}
+
+/*
+ * Called for every uplink there is, too, when the module is loaded. The NIC
+ * works without a switch: its first port tries again.
+ */
+static void vsw_uplink_registered(struct net_device *dev)
+{
+	struct vmq_dev *vmq = vmq_dev_from_uplink(dev);
+
+	/* A move to another namespace says REGISTER as well. */
+	if (vmq && !vsw_uplink_find(dev) && !vsw_main_leaving)
+		vsw_uplink_create(vmq);
+}
+
+static void vsw_uplink_unregistered(struct vsw_uplink *up)
+{
+	vsw_uplink_kill_ports(up);
+	vsw_sysfs_uplink_del(up);
+	list_del_rcu(&up->node);
+	up->gone = true;
+	/* A port that is deleted together with its uplink may be left. */
+	if (!up->nr_ports)
+		vsw_uplink_free(up);
+}
+
+/* Before the notifier goes: after it nobody tells that an uplink has gone. */
+static void vsw_uplink_drop_all(void)
+{
+	struct vsw_uplink *up, *next;
+
+	rtnl_lock();
+	vsw_main_leaving = true;
+	list_for_each_entry_safe(up, next, &vsw_uplinks, node)
+		vsw_uplink_unregistered(up);
+	rtnl_unlock();
 }
 
 /*
@@ -130,6 +184,8 @@ static int vsw_main_event(struct notifier_block *nb, unsigned long event,
 
 	if (event == NETDEV_PRE_CHANGEADDR)
 		return vsw_main_pre_changeaddr(dev, ptr);
+	if (event == NETDEV_REGISTER)
+		vsw_uplink_registered(dev);
 	if (!up)
 		return NOTIFY_DONE;
 
@@ -151,7 +207,7 @@ static int vsw_main_event(struct notifier_block *nb, unsigned long event,
 	case NETDEV_UNREGISTER:
 		/* A move to another namespace says UNREGISTER as well. */
 		if (dev->reg_state == NETREG_UNREGISTERING)
-			vsw_uplink_kill_ports(up);
+			vsw_uplink_unregistered(up);
 		break;
 	}
 	return NOTIFY_DONE;
@@ -171,10 +227,11 @@ static int __init vsw_main_init(void)
 
 	err = rtnl_link_register(&vsw_port_link_ops);
 	if (err)
-		goto unregister_notifier;
+		goto drop_uplinks;
 	return 0;
 
-unregister_notifier:
+drop_uplinks:
+	vsw_uplink_drop_all();
 	unregister_netdevice_notifier(&vsw_main_notifier);
 	return err;
 }
@@ -182,8 +239,9 @@ module_init(vsw_main_init);
 
 static void __exit vsw_main_exit(void)
 {
-	/* Deletes all ports, and with them every uplink's object. */
+	/* Deletes all ports. */
 	rtnl_link_unregister(&vsw_port_link_ops);
+	vsw_uplink_drop_all();
 	unregister_netdevice_notifier(&vsw_main_notifier);
 }
 module_exit(vsw_main_exit);

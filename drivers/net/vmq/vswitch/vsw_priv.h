@@ -38,7 +38,7 @@ struct vsw_port_stats {
 	u64_stats_t rx_switch_packets;
 };
 
-/* One instance is the switch of one uplink; exists while it has a port. */
+/* One instance is the switch of one uplink, attached while it has a port. */
 struct vsw_uplink {
 	struct vmq_switch sw;
 	struct vmq_dev *vmq;
@@ -48,14 +48,18 @@ struct vsw_uplink {
 
 	/* Ports that are not being deleted, oldest first; rtnl. */
 	struct list_head ports;
-	/* In vsw_uplinks; rtnl. */
+	/* In vsw_uplinks, until the uplink goes. */
 	struct list_head node;
+	struct rcu_head rcu;
+	bool gone;
 	/* Ports, also those being deleted; rtnl. */
 	unsigned int nr_ports;
 	/* Offers what came back to ports without a queue, the oldest first. */
 	struct delayed_work promote;
 	/* Bits of enum vmq_freed: what came back since it was last offered. */
 	unsigned long freed;
+	/* What no port takes is cloned to a promiscuous uplink's stack. */
+	bool flood;
 };
 
 /* One instance is a VM's network interface; netdev_priv() of its netdev. */
@@ -85,6 +89,7 @@ struct vsw_port {
 };
 
 /* vsw_main.c */
+struct vsw_uplink *vsw_uplink_find(const struct net_device *dev);
 struct vsw_uplink *vsw_uplink_get(struct vmq_dev *vmq,
 				  struct netlink_ext_ack *extack);
 void vsw_uplink_put(struct vsw_uplink *up);
@@ -136,5 +141,9 @@ int vsw_fdb_dump(struct sk_buff *skb, struct netlink_callback *cb,
 
 /* vsw_sysfs.c */
 extern const struct attribute_group vsw_sysfs_port_group;
+
+/* vsw_sysfs_uplink.c */
+int vsw_sysfs_uplink_add(struct vsw_uplink *up);
+void vsw_sysfs_uplink_del(struct vsw_uplink *up);
 
 #endif /* _VSW_PRIV_H */

@@ -40,38 +40,81 @@ static ssize_t exclusive_show(struct device *dev, struct device_attribute *attr,
 			  READ_ONCE(vsw_sysfs_port(dev)->exclusive));
 }
 
-static int vsw_sysfs_set_exclusive(struct vsw_port *port, const char *buf,
-				   size_t len)
+/* The port's end removes its files with rtnl held, so rtnl may only be tried. */
+static int vsw_sysfs_begin_store(struct vsw_port *port, const char *name,
+				 const char *buf, size_t len)
 {
-	u8 exclusive;
+	int err;
 
+	if (!rtnl_trylock())
+		return restart_syscall();
+	err = -ENODEV;
 	if (port->dev->reg_state != NETREG_REGISTERED)
-		return -ENODEV;
-	if (vsw_port_may_change(port, NULL)) {
+		goto unlock_rtnl;
+	err = vsw_port_may_change(port, NULL);
+	if (err) {
 		if (net_ratelimit())
 			netdev_err(port->dev,
-				   "exclusive is the uplink's owner's to set\n");
-		return -EPERM;
+				   "%s is the uplink's owner's to set\n", name);
+		goto unlock_rtnl;
 	}
-	if (memchr(buf, '\0', len) || kstrtou8(buf, 10, &exclusive) ||
-	    exclusive > 1)
+	if (memchr(buf, '\0', len)) {
+		err = vmq_refuse(port->uplink->vmq, NULL, -EINVAL,
+				 "there is a NUL in the text");
+		goto unlock_rtnl;
+	}
+	return 0;
+
+unlock_rtnl:
+	rtnl_unlock();
+	return err;
+}
+
+/* A file of the port: @set is called with rtnl held, by the uplink's owner. */
+static ssize_t vsw_sysfs_store(struct device *dev,
+			       const struct device_attribute *attr,
+			       const char *buf, size_t len,
+			       int (*set)(struct vsw_port *port,
+					  const char *text))
+{
+	struct vsw_port *port = vsw_sysfs_port(dev);
+	int err;
+
+	err = vsw_sysfs_begin_store(port, attr->attr.name, buf, len);
+	if (err)
+		return err;
+	err = set(port, buf);
+	rtnl_unlock();
+	return err ? err : len;
+}
+
+/* What a file that is on or off was told. */
+static int vsw_sysfs_parse_bool(struct vsw_port *port, const char *name,
+				const char *text, bool *on)
+{
+	u8 value;
+
+	if (kstrtou8(text, 10, &value) || value > 1)
 		return vmq_refuse(port->uplink->vmq, NULL, -EINVAL,
-				  "exclusive takes 0 or 1");
-	return vsw_queue_set_exclusive(port, exclusive);
+				  "%s takes 0 or 1", name);
+	*on = value;
+	return 0;
+}
+
+static int vsw_sysfs_set_exclusive(struct vsw_port *port, const char *text)
+{
+	bool exclusive;
+	int err;
+
+	err = vsw_sysfs_parse_bool(port, "exclusive", text, &exclusive);
+	return err ? : vsw_queue_set_exclusive(port, exclusive);
 }
 
 static ssize_t exclusive_store(struct device *dev,
 			       struct device_attribute *attr, const char *buf,
 			       size_t len)
 {
-	int err;
-
-	/* The port's end removes this file with rtnl held. */
-	if (!rtnl_trylock())
-		return restart_syscall();
-	err = vsw_sysfs_set_exclusive(vsw_sysfs_port(dev), buf, len);
-	rtnl_unlock();
-	return err ? err : len;
+	return vsw_sysfs_store(dev, attr, buf, len, vsw_sysfs_set_exclusive);
 }
 static DEVICE_ATTR_RW(exclusive);
 

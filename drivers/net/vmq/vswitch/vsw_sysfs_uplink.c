@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The switch's files in the uplink's own directory, /sys/class/net/<uplink>/vmq. */
+#include <linux/device.h>
+#include <linux/sysfs.h>
+#include "vsw_priv.h"
+
+/* The files go before it does, which waits for who uses them: no lock is needed. */
+static struct vsw_uplink *vsw_sysfs_uplink(struct device *dev)
+{
+	return vsw_uplink_find(to_net_dev(dev));
+}
+
+static ssize_t
+vsw_sysfs_uplink_store(struct device *dev, const char *buf, size_t len,
+		       int (*set)(struct vsw_uplink *up, const char *text))
+{
+	int err = vmq_uplink_begin_store(vmq_dev_from_uplink(to_net_dev(dev)),
+					 buf, len);
+
+	if (err)
+		return err;
+	err = set(vsw_sysfs_uplink(dev), buf);
+	vmq_uplink_end_store();
+	return err ? err : len;
+}
+
+static ssize_t uplink_flood_show(struct device *dev,
+				 struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%d\n",
+			  READ_ONCE(vsw_sysfs_uplink(dev)->flood));
+}
+
+static int vsw_sysfs_set_flood(struct vsw_uplink *up, const char *text)
+{
+	u8 flood;
+
+	if (kstrtou8(text, 10, &flood) || flood > 1)
+		return vmq_refuse(up->vmq, NULL, -EINVAL,
+				  "uplink_flood takes 0 or 1");
+	WRITE_ONCE(up->flood, flood);
+	return 0;
+}
+
+static ssize_t uplink_flood_store(struct device *dev,
+				  struct device_attribute *attr,
+				  const char *buf, size_t len)
+{
+	return vsw_sysfs_uplink_store(dev, buf, len, vsw_sysfs_set_flood);
+}
+static DEVICE_ATTR_RW(uplink_flood);
+
+static struct attribute *vsw_sysfs_uplink_attrs[] = {
+	&dev_attr_uplink_flood.attr,
+	NULL
+};
+
+/* Merged into the directory that the core has made. */
+static const struct attribute_group vsw_sysfs_uplink_group = {
+	.name = "vmq",
+	.attrs = vsw_sysfs_uplink_attrs,
+};
+
+int vsw_sysfs_uplink_add(struct vsw_uplink *up)
+{
+	return sysfs_merge_group(&up->dev->dev.kobj, &vsw_sysfs_uplink_group);
+}
+
+/* Waits for who reads or writes; nobody does that and waits for rtnl, held here. */
+void vsw_sysfs_uplink_del(struct vsw_uplink *up)
+{
+	sysfs_unmerge_group(&up->dev->dev.kobj, &vsw_sysfs_uplink_group);
+}
