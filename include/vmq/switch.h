@@ -162,14 +162,26 @@ bool vmq_dev_has_vmq(const struct vmq_dev *dev);
 bool vmq_dev_is_enabled(const struct vmq_dev *dev);
 
 /**
- * vmq_queue_available - is there a queue that could be allocated?
+ * vmq_queue_available - how many queues could be allocated?
  * @dev: the device
  *
  * Asks without a refusal being told. Context: rtnl held.
  *
- * Return: true while a queue is undefined.
+ * Return: the number of queues that are undefined; 0 while VMQ is off.
  */
-bool vmq_queue_available(struct vmq_dev *dev);
+unsigned int vmq_queue_available(struct vmq_dev *dev);
+
+/**
+ * vmq_queue_coming - how many queues will be available without being asked for?
+ * @dev: the device
+ *
+ * Readers still hold their frames; VMQ_FREED_QUEUE tells of each. Context: rtnl
+ * held.
+ *
+ * Return: the number of queues that are freeing, but for those that the
+ * administrator gets back.
+ */
+unsigned int vmq_queue_coming(struct vmq_dev *dev);
 
 /**
  * vmq_queue_allocate - take the lowest undefined queue

@@ -380,17 +380,33 @@ void vmq_queue_finish_freeing(struct vmq_dev *dev)
 			vmq_queue_returned(&dev->queues[i]);
 }
 
-bool vmq_queue_available(struct vmq_dev *dev)
+static unsigned int vmq_queue_count(struct vmq_dev *dev,
+				    enum vmq_queue_state state)
 {
-	bool available;
+	unsigned int n = 0;
+	u16 i;
 
 	ASSERT_RTNL();
 	mutex_lock(&dev->lock);
-	available = dev->enabled && vmq_queue_first_undefined(dev);
+	for (i = 1; dev->enabled && i < dev->caps->pools; i++)
+		if (dev->queues[i].state == state &&
+		    dev->queues[i].restore < VMQ_RESTORE_ALLOCATED)
+			n++;
 	mutex_unlock(&dev->lock);
-	return available;
+	return n;
+}
+
+unsigned int vmq_queue_available(struct vmq_dev *dev)
+{
+	return vmq_queue_count(dev, VMQ_QUEUE_UNDEFINED);
 }
 EXPORT_SYMBOL_GPL(vmq_queue_available);
+
+unsigned int vmq_queue_coming(struct vmq_dev *dev)
+{
+	return vmq_queue_count(dev, VMQ_QUEUE_FREEING);
+}
+EXPORT_SYMBOL_GPL(vmq_queue_coming);
 
 int vmq_queue_allocate(struct vmq_dev *dev, const char *vm_name,
 		       struct netlink_ext_ack *extack)
