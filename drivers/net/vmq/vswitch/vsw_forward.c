@@ -25,6 +25,12 @@ static struct vsw_port *vsw_member_port(struct vsw_member *member)
 	return container_of(member, struct vsw_port, member);
 }
 
+/* Frames for a port that is off are dropped, and it sends none. */
+static bool vsw_port_is_off(const struct vsw_port *port)
+{
+	return !netif_running(port->dev) || READ_ONCE(port->starved);
+}
+
 static struct vsw_port *vsw_forward_lookup(struct vsw_uplink *up,
 					   const struct vmq_match *match)
 {
@@ -91,7 +97,7 @@ static bool vsw_port_adopt(struct vsw_port *port, struct sk_buff *skb)
 {
 	struct net_device *dev = port->dev;
 
-	if (unlikely(!netif_running(dev))) {
+	if (unlikely(vsw_port_is_off(port))) {
 		kfree_skb_reason(skb, SKB_DROP_REASON_DEV_READY);
 		dev_dstats_rx_dropped(dev);
 		return false;
@@ -110,7 +116,7 @@ static void vsw_port_deliver(struct vsw_port *port, struct sk_buff *skb)
 	struct net_device *dev = port->dev;
 	unsigned int len = skb->len;
 
-	if (unlikely(!netif_running(dev))) {
+	if (unlikely(vsw_port_is_off(port))) {
 		kfree_skb_reason(skb, SKB_DROP_REASON_DEV_READY);
 		dev_dstats_rx_dropped(dev);
 		return;
@@ -153,7 +159,7 @@ static void vsw_forward_flood(struct vsw_uplink *up, struct sk_buff *skb,
 
 	while ((member = vsw_table_next_rcu(&up->table, member, vid, origin))) {
 		port = vsw_member_port(member);
-		if (!netif_running(port->dev))
+		if (vsw_port_is_off(port))
 			continue;
 		clone = skb_clone(skb, GFP_ATOMIC);
 		if (clone)
@@ -238,6 +244,17 @@ void vsw_forward_hold(struct vsw_port *port)
 	synchronize_net();
 }
 
+/* What was sent before the port lost the only queue that it may use. */
+static void vsw_port_drop_held(struct vsw_port *port)
+{
+	struct sk_buff *skb;
+
+	while ((skb = __skb_dequeue(&port->held))) {
+		kfree_skb_reason(skb, SKB_DROP_REASON_DEV_READY);
+		dev_dstats_tx_dropped(port->dev);
+	}
+}
+
 /*
  * Post what waits, in order, as far as the ring has room, or all of it with
  * @force. True: nothing waits any more, and the port posts by itself again.
@@ -252,6 +269,8 @@ static bool vsw_forward_flush(struct vsw_port *port, bool force)
 	bool done;
 
 	spin_lock_bh(&port->held.lock);
+	if (port->starved)
+		vsw_port_drop_held(port);
 	while (!skb_queue_empty(&port->held) &&
 	       (force || !vmq_queue_tx_full(vmq, port->queue))) {
 		skb = __skb_dequeue(&port->held);
@@ -322,13 +341,13 @@ static bool vsw_forward_is_link_local(const struct sk_buff *skb)
 }
 
 static enum skb_drop_reason vsw_forward_check(struct sk_buff *skb,
-					      const struct net_device *dev,
+					      const struct vsw_port *port,
 					      struct vmq_match *match)
 {
 	enum skb_drop_reason reason;
 
 	/* BH is off: who sees it running is done before the port's end. */
-	if (unlikely(!netif_running(dev)))
+	if (unlikely(vsw_port_is_off(port)))
 		return SKB_DROP_REASON_DEV_READY;
 	reason = vsw_forward_match(match, skb);
 	if (unlikely(reason))
@@ -344,7 +363,7 @@ netdev_tx_t vsw_forward_port_xmit(struct sk_buff *skb, struct net_device *dev)
 	enum skb_drop_reason reason;
 	struct vmq_match match;
 
-	reason = vsw_forward_check(skb, dev, &match);
+	reason = vsw_forward_check(skb, port, &match);
 	if (unlikely(reason)) {
 		kfree_skb_reason(skb, reason);
 		dev_dstats_tx_dropped(dev);
@@ -415,7 +434,7 @@ static void vsw_receive_group(struct vsw_uplink *up, struct sk_buff *skb,
 	while ((member = vsw_table_next_rcu(&up->table, member, match->vlan,
 					    has_it))) {
 		port = vsw_member_port(member);
-		if (!netif_running(port->dev))
+		if (vsw_port_is_off(port))
 			continue;
 		if (!copy)
 			copy = skb_copy(skb, GFP_ATOMIC);
@@ -527,8 +546,8 @@ const struct vmq_switch_ops vsw_forward_switch_ops = {
 	.receive	= vsw_receive,
 	.uplink_xmit	= vsw_uplink_xmit,
 	.tx_wake	= vsw_switch_tx_wake,
-	.enabled	= vsw_queue_enabled,
-	.freed		= vsw_queue_freed,
+	.enabled	= vsw_promote_enabled,
+	.freed		= vsw_promote_freed,
 };
 
 /* Of a group that the port has claimed: what came back is dropped, as ever. */

@@ -50,7 +50,7 @@ static struct vsw_uplink *vsw_uplink_create(struct vmq_dev *vmq)
 	up->dev = vmq_dev_uplink(vmq);
 	up->flood = true;
 	INIT_LIST_HEAD(&up->ports);
-	INIT_DELAYED_WORK(&up->promote, vsw_queue_promote);
+	vsw_promote_init(up);
 
 	up->stats = netdev_alloc_pcpu_stats(struct vsw_switch_stats);
 	if (!up->stats)
@@ -107,8 +107,7 @@ void vsw_uplink_put(struct vsw_uplink *up)
 
 	/* After this nothing schedules the work any more. */
 	vmq_switch_detach(up->vmq, &up->sw);
-	/* It only tries rtnl, so waiting for it under rtnl is safe. */
-	cancel_delayed_work_sync(&up->promote);
+	vsw_promote_stop(up);
 	/* The uplink went before its last port. */
 	if (up->gone)
 		vsw_uplink_free(up);

@@ -98,7 +98,7 @@ int vsw_port_check_addr(const struct vsw_port *port, const u8 *addr,
 
 void vsw_port_update_carrier(struct vsw_port *port)
 {
-	if (netif_running(port->lower))
+	if (netif_running(port->lower) && !port->starved)
 		netif_stacked_transfer_operstate(port->lower, port->dev);
 	else
 		netif_carrier_off(port->dev);
@@ -370,6 +370,7 @@ static void vsw_port_prepare(struct vsw_port *port, struct net_device *dev,
 	vsw_table_member_init(&port->member);
 	INIT_LIST_HEAD(&port->node);
 	skb_queue_head_init(&port->held);
+	vsw_weight_port_init(&port->rank);
 }
 
 static int vsw_port_claim(struct vsw_port *port, struct vmq_dev *vmq,
@@ -392,6 +393,12 @@ static int vsw_port_claim(struct vsw_port *port, struct vmq_dev *vmq,
 	}
 	port->own = own;
 	return 0;
+}
+
+static bool vsw_port_wants_queue(struct nlattr *data[])
+{
+	return data && data[IFLA_VMQ_EXCLUSIVE] &&
+	       nla_get_u8(data[IFLA_VMQ_EXCLUSIVE]);
 }
 
 /*
@@ -436,9 +443,15 @@ static int vsw_port_newlink(struct net *src_net, struct net_device *dev,
 	list_add_tail(&port->node, &port->uplink->ports);
 	vsw_port_update_carrier(port);
 	linkwatch_fire_event(dev);
-	vsw_queue_take(port);
+	err = vsw_promote_join(port, vsw_port_wants_queue(data), extack);
+	if (err)
+		goto leave;
 	return 0;
 
+leave:
+	list_del_init(&port->node);
+	vsw_promote_leave(port);
+	netdev_upper_dev_unlink(lower, dev);
 unregister:
 	unregister_netdevice(dev);
 	return err;
@@ -453,6 +466,7 @@ static void vsw_port_dellink(struct net_device *dev, struct list_head *head)
 
 	/* Off the list: the uplink's end must not delete it once more. */
 	list_del_init(&port->node);
+	vsw_promote_leave(port);
 	unregister_netdevice_queue(dev, head);
 	netdev_upper_dev_unlink(port->lower, dev);
 }
@@ -467,7 +481,8 @@ static struct net *vsw_port_get_link_net(const struct net_device *dev)
 static size_t vsw_port_get_size(const struct net_device *dev)
 {
 	return nla_total_size(sizeof(u32)) +
-	       nla_total_size(VSW_REASON_LEN);
+	       nla_total_size(VSW_REASON_LEN) +
+	       nla_total_size(sizeof(u8));
 }
 
 static int vsw_port_fill_info(struct sk_buff *skb, const struct net_device *dev)
@@ -475,13 +490,23 @@ static int vsw_port_fill_info(struct sk_buff *skb, const struct net_device *dev)
 	const struct vsw_port *port = netdev_priv(dev);
 	u16 id = READ_ONCE(port->queue);
 
+	if (nla_put_u8(skb, IFLA_VMQ_EXCLUSIVE, port->rank.exclusive))
+		return -EMSGSIZE;
 	if (id)
 		return nla_put_u32(skb, IFLA_VMQ_QUEUE, id);
 	return nla_put_string(skb, IFLA_VMQ_REASON, vsw_queue_reason(port));
 }
 
+static const struct nla_policy vsw_port_policy[IFLA_VMQ_MAX + 1] = {
+	[IFLA_VMQ_QUEUE]	= { .type = NLA_REJECT },
+	[IFLA_VMQ_REASON]	= { .type = NLA_REJECT },
+	[IFLA_VMQ_EXCLUSIVE]	= NLA_POLICY_MAX(NLA_U8, 1),
+};
+
 struct rtnl_link_ops vsw_port_link_ops = {
 	.kind		= "vmq",
+	.maxtype	= IFLA_VMQ_MAX,
+	.policy		= vsw_port_policy,
 	.priv_size	= sizeof(struct vsw_port),
 	.setup		= vsw_port_setup,
 	.validate	= vsw_port_validate,

@@ -8,6 +8,7 @@
 #include <linux/workqueue.h>
 #include <vmq/switch.h>
 #include "vsw_table.h"
+#include "vsw_weight.h"
 
 /* Room for the longest reason, with the terminating NUL. */
 #define VSW_REASON_LEN	32
@@ -16,6 +17,8 @@
 enum vsw_reason {
 	VSW_REASON_NONE,
 	VSW_REASON_NO_QUEUE,
+	VSW_REASON_WEIGHT_0,
+	VSW_REASON_EXCLUSIVE,
 	VSW_REASON_NO_VMQ,
 	VSW_REASON_DISABLED,
 	VSW_REASON_NO_SLOT,
@@ -54,10 +57,17 @@ struct vsw_uplink {
 	bool gone;
 	/* Ports, also those being deleted; rtnl. */
 	unsigned int nr_ports;
-	/* Offers what came back to ports without a queue, the oldest first. */
+	/* Which of them hold queues; rtnl. */
+	struct vsw_weight weight;
+	/* Offers what came back to ports without a queue. */
 	struct delayed_work promote;
 	/* Bits of enum vmq_freed: what came back since it was last offered. */
 	unsigned long freed;
+	/* When ports that could not take a queue are next asked; jiffies. */
+	unsigned long retry_at;
+	/* Measures the ports while load decides, and when it last did; jiffies. */
+	struct delayed_work sample;
+	unsigned long sampled_at;
 	/* What no port takes is cloned to a promiscuous uplink's stack. */
 	bool flood;
 };
@@ -74,9 +84,16 @@ struct vsw_port {
 	u16 queue;
 	/* Frames to the wire wait in @held while transmit changes its ring. */
 	bool tx_holding;
-	/* The administrator insists on a queue; rtnl. */
-	bool exclusive;
+	/* Exclusive, and without a queue: as if its cable was pulled. */
+	bool starved;
 	u8 reason;
+	/* Why it could not take a queue, while @rank.cannot; rtnl. */
+	u8 failure;
+	/* What was last announced as @queue; rtnl. */
+	u16 told;
+	/* Frames sent and received when last measured; rtnl. */
+	u64 frames;
+	struct vsw_weight_port rank;
 
 	struct vmq_consumer consumer;
 	struct vsw_member member;
@@ -108,11 +125,23 @@ void vsw_port_update_mtu(struct vsw_port *port);
 /* vsw_queue.c */
 void vsw_queue_take(struct vsw_port *port);
 void vsw_queue_give(struct vsw_port *port);
-int vsw_queue_set_exclusive(struct vsw_port *port, bool exclusive);
-void vsw_queue_enabled(struct vmq_switch *sw, bool on);
-void vsw_queue_freed(struct vmq_switch *sw, enum vmq_freed what);
-void vsw_queue_promote(struct work_struct *work);
+void vsw_queue_announce(struct vsw_port *port);
+int vsw_queue_errno(enum vsw_reason reason);
 const char *vsw_queue_reason(const struct vsw_port *port);
+
+/* vsw_promote.c */
+void vsw_promote_init(struct vsw_uplink *up);
+void vsw_promote_stop(struct vsw_uplink *up);
+int vsw_promote_join(struct vsw_port *port, bool exclusive,
+		     struct netlink_ext_ack *extack);
+void vsw_promote_leave(struct vsw_port *port);
+int vsw_promote_set_weight(struct vsw_port *port, u8 weight);
+int vsw_promote_set_exclusive(struct vsw_port *port, bool exclusive,
+			      struct netlink_ext_ack *extack);
+int vsw_promote_set_policy(struct vsw_uplink *up,
+			   enum vsw_weight_policy policy);
+void vsw_promote_enabled(struct vmq_switch *sw, bool on);
+void vsw_promote_freed(struct vmq_switch *sw, enum vmq_freed what);
 
 /* vsw_forward.c */
 extern const struct vmq_switch_ops vsw_forward_switch_ops;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A port's queue: taken when there is one, given back when the port goes. */
+/* A port's queue: how it is taken, and given back. Who gets one: vsw_promote.c */
 #include <linux/ctype.h>
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
@@ -8,6 +8,8 @@
 static const char * const vsw_queue_reasons[] = {
 	[VSW_REASON_NONE]	= "",
 	[VSW_REASON_NO_QUEUE]	= "no free queue",
+	[VSW_REASON_WEIGHT_0]	= "queue weight 0",
+	[VSW_REASON_EXCLUSIVE]	= "exclusive queue lost",
 	[VSW_REASON_NO_VMQ]	= "VMQ is not available",
 	[VSW_REASON_DISABLED]	= "VMQ disabled",
 	[VSW_REASON_NO_SLOT]	= "filter slots full",
@@ -104,10 +106,6 @@ static enum vsw_reason vsw_queue_try_take(struct vsw_port *port)
 	int id, err;
 	u16 queue;
 
-	if (!vmq_dev_has_vmq(vmq))
-		return VSW_REASON_NO_VMQ;
-	if (!vmq_dev_is_enabled(vmq))
-		return VSW_REASON_DISABLED;
 	if (!vmq_queue_available(vmq))
 		return VSW_REASON_NO_QUEUE;
 	vsw_queue_vm_name(name, sizeof(name), port->dev->name);
@@ -131,7 +129,7 @@ release:
 	return vsw_queue_reason_of(err);
 }
 
-static void vsw_queue_announce(struct vsw_port *port)
+void vsw_queue_announce(struct vsw_port *port)
 {
 	struct net_device *dev = port->dev;
 
@@ -140,16 +138,14 @@ static void vsw_queue_announce(struct vsw_port *port)
 	call_netdevice_notifiers(NETDEV_CHANGEINFODATA, dev);
 }
 
-/* Without a queue the port works through the default queue; rtnl. */
+/* Of the queues that are free; rtnl. */
 void vsw_queue_take(struct vsw_port *port)
 {
-	enum vsw_reason reason = vsw_queue_try_take(port);
-	bool changed = reason != port->reason;
-
-	WRITE_ONCE(port->reason, reason);
-	/* A new port is announced by rtnl when it is whole. */
-	if (changed && port->dev->rtnl_link_state == RTNL_LINK_INITIALIZED)
-		vsw_queue_announce(port);
+	port->failure = vsw_queue_try_take(port);
+	port->rank.cannot = port->failure;
+	port->rank.holds = !port->failure;
+	if (port->rank.holds)
+		WRITE_ONCE(port->starved, false);
 }
 
 /* At the end of a port, whose netdev is closed, or while it runs. */
@@ -160,11 +156,14 @@ void vsw_queue_give(struct vsw_port *port)
 	if (!id)
 		return;
 
+	/* Before ring 0 is its ring: an exclusive port sends nothing there. */
+	WRITE_ONCE(port->starved, port->rank.exclusive);
 	vsw_queue_tx_move(port, 0);
 	vmq_queue_release(port->uplink->vmq, id);
+	port->rank.holds = false;
 }
 
-static int vsw_queue_errno(enum vsw_reason reason)
+int vsw_queue_errno(enum vsw_reason reason)
 {
 	switch (reason) {
 	case VSW_REASON_NOT_EXACT:
@@ -178,78 +177,4 @@ static int vsw_queue_errno(enum vsw_reason reason)
 	default:
 		return -ENOSPC;
 	}
-}
-
-/* An exclusive port has a queue, or the wish is refused; rtnl. */
-int vsw_queue_set_exclusive(struct vsw_port *port, bool exclusive)
-{
-	if (exclusive && !port->queue)
-		vsw_queue_take(port);
-	if (exclusive && !port->queue)
-		return vmq_refuse(port->uplink->vmq, NULL,
-				  vsw_queue_errno(port->reason),
-				  "port %s gets no queue of its own: %s",
-				  netdev_name(port->dev),
-				  vsw_queue_reason(port));
-	port->exclusive = exclusive;
-	return 0;
-}
-
-/* All ports lose their queues, or get queues again, the oldest first. */
-void vsw_queue_enabled(struct vmq_switch *sw, bool on)
-{
-	struct vsw_uplink *up = container_of(sw, struct vsw_uplink, sw);
-	struct vsw_port *port;
-
-	list_for_each_entry(port, &up->ports, node) {
-		vsw_queue_give(port);
-		vsw_queue_take(port);
-	}
-}
-
-/* The device is locked by the caller: the offer is made later. */
-void vsw_queue_freed(struct vmq_switch *sw, enum vmq_freed what)
-{
-	struct vsw_uplink *up = container_of(sw, struct vsw_uplink, sw);
-
-	set_bit(what, &up->freed);
-	schedule_delayed_work(&up->promote, 0);
-}
-
-/*
- * Oldest first. A port that its addresses keep off every queue would take one,
- * fail and give it back, which is an event again: such ports are asked only
- * when an address left the NIC, which their own failure does not cause.
- */
-static void vsw_queue_offer(struct vsw_uplink *up)
-{
-	bool all = test_and_clear_bit(VMQ_FREED_FILTER, &up->freed);
-	struct vsw_port *port;
-
-	list_for_each_entry(port, &up->ports, node) {
-		if (port->queue ||
-		    (!all && port->reason != VSW_REASON_NO_QUEUE))
-			continue;
-		if (!vmq_queue_available(up->vmq)) {
-			/* The rest is asked when there is a queue. */
-			if (all)
-				set_bit(VMQ_FREED_FILTER, &up->freed);
-			return;
-		}
-		vsw_queue_take(port);
-	}
-}
-
-void vsw_queue_promote(struct work_struct *work)
-{
-	struct vsw_uplink *up = container_of(work, struct vsw_uplink,
-					     promote.work);
-
-	/* The uplink's end waits for this work under rtnl: only try. */
-	if (!rtnl_trylock()) {
-		schedule_delayed_work(&up->promote, 1);
-		return;
-	}
-	vsw_queue_offer(up);
-	rtnl_unlock();
 }

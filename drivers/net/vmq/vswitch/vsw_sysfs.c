@@ -37,7 +37,7 @@ static ssize_t exclusive_show(struct device *dev, struct device_attribute *attr,
 			      char *buf)
 {
 	return sysfs_emit(buf, "%d\n",
-			  READ_ONCE(vsw_sysfs_port(dev)->exclusive));
+			  READ_ONCE(vsw_sysfs_port(dev)->rank.exclusive));
 }
 
 /* The port's end removes its files with rtnl held, so rtnl may only be tried. */
@@ -107,7 +107,7 @@ static int vsw_sysfs_set_exclusive(struct vsw_port *port, const char *text)
 	int err;
 
 	err = vsw_sysfs_parse_bool(port, "exclusive", text, &exclusive);
-	return err ? : vsw_queue_set_exclusive(port, exclusive);
+	return err ? : vsw_promote_set_exclusive(port, exclusive, NULL);
 }
 
 static ssize_t exclusive_store(struct device *dev,
@@ -117,6 +117,32 @@ static ssize_t exclusive_store(struct device *dev,
 	return vsw_sysfs_store(dev, attr, buf, len, vsw_sysfs_set_exclusive);
 }
 static DEVICE_ATTR_RW(exclusive);
+
+static ssize_t queue_weight_show(struct device *dev,
+				 struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  READ_ONCE(vsw_sysfs_port(dev)->rank.weight));
+}
+
+static int vsw_sysfs_set_weight(struct vsw_port *port, const char *text)
+{
+	u8 weight;
+
+	if (kstrtou8(text, 10, &weight) || weight > VSW_WEIGHT_MAX)
+		return vmq_refuse(port->uplink->vmq, NULL, -EINVAL,
+				  "queue_weight takes 0 to %u",
+				  VSW_WEIGHT_MAX);
+	return vsw_promote_set_weight(port, weight);
+}
+
+static ssize_t queue_weight_store(struct device *dev,
+				  struct device_attribute *attr,
+				  const char *buf, size_t len)
+{
+	return vsw_sysfs_store(dev, attr, buf, len, vsw_sysfs_set_weight);
+}
+static DEVICE_ATTR_RW(queue_weight);
 
 /* The device goes before the port's files do, as vsw_sysfs_emit_switch() says. */
 static ssize_t cpu_show(struct device *dev, struct device_attribute *attr,
@@ -229,6 +255,7 @@ static struct attribute *vsw_sysfs_port_attrs[] = {
 	&dev_attr_queue.attr,
 	&dev_attr_reason.attr,
 	&dev_attr_exclusive.attr,
+	&dev_attr_queue_weight.attr,
 	&dev_attr_cpu.attr,
 	&dev_attr_rx_queue_packets.attr,
 	&dev_attr_rx_switch_packets.attr,

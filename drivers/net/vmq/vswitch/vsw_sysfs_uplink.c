@@ -50,7 +50,39 @@ static ssize_t uplink_flood_store(struct device *dev,
 }
 static DEVICE_ATTR_RW(uplink_flood);
 
+static const char * const vsw_sysfs_policies[] = {
+	[VSW_WEIGHT_BY_AGE]	= "weight",
+	[VSW_WEIGHT_BY_LOAD]	= "load",
+};
+
+static ssize_t queue_policy_show(struct device *dev,
+				 struct device_attribute *attr, char *buf)
+{
+	u8 policy = READ_ONCE(vsw_sysfs_uplink(dev)->weight.policy);
+
+	return sysfs_emit(buf, "%s\n", vsw_sysfs_policies[policy]);
+}
+
+static int vsw_sysfs_set_policy(struct vsw_uplink *up, const char *text)
+{
+	int policy = sysfs_match_string(vsw_sysfs_policies, text);
+
+	if (policy < 0)
+		return vmq_refuse(up->vmq, NULL, -EINVAL,
+				  "queue_policy takes weight or load");
+	return vsw_promote_set_policy(up, policy);
+}
+
+static ssize_t queue_policy_store(struct device *dev,
+				  struct device_attribute *attr,
+				  const char *buf, size_t len)
+{
+	return vsw_sysfs_uplink_store(dev, buf, len, vsw_sysfs_set_policy);
+}
+static DEVICE_ATTR_RW(queue_policy);
+
 static struct attribute *vsw_sysfs_uplink_attrs[] = {
+	&dev_attr_queue_policy.attr,
 	&dev_attr_uplink_flood.attr,
 	NULL
 };
