@@ -108,6 +108,22 @@ static void vsw_promote_ask_all(struct vsw_uplink *up)
 		port->rank.cannot = false;
 }
 
+/* A filter left the NIC: who could not take a queue may be able to, now or later. */
+static void vsw_promote_retry(struct vsw_uplink *up)
+{
+	unsigned long now = jiffies;
+
+	if (!test_bit(VMQ_FREED_FILTER, &up->freed))
+		return;
+	if (time_before(now, up->retry_at)) {
+		schedule_delayed_work(&up->promote, up->retry_at - now);
+		return;
+	}
+	clear_bit(VMQ_FREED_FILTER, &up->freed);
+	up->retry_at = now + VSW_PROMOTE_RETRY;
+	vsw_promote_ask_all(up);
+}
+
 static void vsw_promote_work(struct work_struct *work)
 {
 	struct vsw_uplink *up = container_of(work, struct vsw_uplink,
@@ -118,16 +134,7 @@ static void vsw_promote_work(struct work_struct *work)
 		schedule_delayed_work(&up->promote, 1);
 		return;
 	}
-	if (test_bit(VMQ_FREED_FILTER, &up->freed)) {
-		if (time_before(jiffies, up->retry_at)) {
-			schedule_delayed_work(&up->promote,
-					      up->retry_at - jiffies);
-		} else {
-			clear_bit(VMQ_FREED_FILTER, &up->freed);
-			up->retry_at = jiffies + VSW_PROMOTE_RETRY;
-			vsw_promote_ask_all(up);
-		}
-	}
+	vsw_promote_retry(up);
 	vsw_promote_settle(up);
 	rtnl_unlock();
 }
