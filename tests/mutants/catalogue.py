@@ -522,6 +522,49 @@ MUTANTS = (
         "if (entry->member)",
         ("vsw_table_test_leave_vlan",),
     ),
+    # Who holds the queues
+    Mutant(
+        "equal-takes-queue", "A port that is as heavy as the holders waits.",
+        VSWITCH + "vsw_weight.c",
+        "first->weight <= loser->weight",
+        "first->weight < loser->weight",
+        ("vsw_weight_test_ties", "vsw_weight_test_random"),
+    ),
+    Mutant(
+        "weight-takes-exclusive", "Nobody's weight takes an exclusive port's queue.",
+        VSWITCH + "vsw_weight.c",
+        "return p->holds && !p->exclusive;",
+        "return p->holds;",
+        ("vsw_weight_test_exclusive",),
+    ),
+    Mutant(
+        "loser-forgotten", "Who gave a queue for a port that could not take it has it back.",
+        VSWITCH + "vsw_weight.c",
+        "\tloser->party = true;\n",
+        "",
+        ("vsw_weight_test_cannot",),
+    ),
+    Mutant(
+        "freeing-is-nobodys", "A port that waits for a queue which is being freed takes no other.",
+        VSWITCH + "vsw_weight.c",
+        "while (first && soon--)",
+        "while (first && soon > 99)",
+        ("vsw_weight_test_freeing",),
+    ),
+    Mutant(
+        "swaps-unbounded", "Load swaps queues so many times a minute.",
+        VSWITCH + "vsw_weight.c",
+        "w->round - w->swaps[w->oldest] < VSW_WEIGHT_WINDOW ||",
+        "",
+        ("vsw_weight_test_load_budget",),
+    ),
+    Mutant(
+        "swaps-to-and-fro", "Ports that are busy in turn swap ever more seldom.",
+        VSWITCH + "vsw_weight.c",
+        "min(2 * p->rest, VSW_WEIGHT_REST_MAX)",
+        "VSW_WEIGHT_REST",
+        ("vsw_weight_test_load_oscillates",),
+    ),
     # What only a NIC shows
     Mutant(
         "wrong-pool-bit", "The NIC has the bit of the queue's pool in the address's register.",
@@ -623,6 +666,20 @@ MUTANTS = (
         "\tvsw_queue_tx_move(port, 0);\n\tvmq_queue_release(port->uplink->vmq, id);\n",
         "\tvmq_queue_release(port->uplink->vmq, id);\n\tvsw_queue_tx_move(port, 0);\n",
         make="test_transmit_while_off_and_on",
+    ),
+    Mutant(
+        "retried-for-ever", "A port that cannot use a queue does not make another one give it over and over.",
+        VSWITCH + "vsw_promote.c",
+        "if (!vsw_promote_report(up) && !filters)",
+        "if (!vsw_promote_report(up) && !up->vmq)",
+        make="test_cannot_take",
+    ),
+    Mutant(
+        "exclusive-by-queue-0", "An exclusive port without a queue is not served by queue 0.",
+        VSWITCH + "vsw_queue.c",
+        "WRITE_ONCE(port->starved, port->rank.exclusive);",
+        "WRITE_ONCE(port->starved, false);",
+        make="test_exclusive_without_queue",
     ),
     Mutant(
         "own-source-accepted", "A frame that a port sent and the wire brings back is dropped.",

@@ -110,16 +110,6 @@ static struct vsw_weight_port *vsw_weight_last_holder(struct vsw_weight *w)
 	return last;
 }
 
-static enum vsw_weight_act vsw_weight_give(struct vsw_weight_port *loser,
-					   struct vsw_weight_port *winner,
-					   struct vsw_weight_port **port)
-{
-	loser->party = true;
-	winner->party = true;
-	*port = loser;
-	return VSW_WEIGHT_GIVE;
-}
-
 /*
  * The next step, for @port. A queue that will be free soon is as good as taken
  * by the first who waits: only the one behind them may take another's.
@@ -130,9 +120,10 @@ enum vsw_weight_act vsw_weight_next(struct vsw_weight *w,
 	struct vsw_weight_port *loser = vsw_weight_last_holder(w), *first;
 	unsigned int soon = w->soon;
 
-	*port = loser;
-	if (loser && !loser->weight)
+	if (loser && !loser->weight) {
+		*port = loser;
 		return VSW_WEIGHT_GIVE;
+	}
 
 	first = vsw_weight_first_waiting(w, NULL);
 	if (first && w->now) {
@@ -141,9 +132,12 @@ enum vsw_weight_act vsw_weight_next(struct vsw_weight *w,
 	}
 	while (first && soon--)
 		first = vsw_weight_first_waiting(w, first);
-	if (first && loser && first->weight > loser->weight)
-		return vsw_weight_give(loser, first, port);
-	return VSW_WEIGHT_STAY;
+	if (!first || !loser || first->weight <= loser->weight)
+		return VSW_WEIGHT_STAY;
+	/* Who has it back if the heavier one cannot use it. */
+	loser->party = true;
+	*port = loser;
+	return VSW_WEIGHT_GIVE;
 }
 EXPORT_SYMBOL_IF_KUNIT(vsw_weight_next);
 

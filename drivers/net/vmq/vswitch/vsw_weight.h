@@ -43,7 +43,7 @@ struct vsw_weight_port {
 	bool holds;		/* in: it has a queue */
 	bool exclusive;		/* in: its queue is not taken away */
 	bool cannot;		/* in: it was given one, and had to refuse it */
-	bool party;		/* gave, or waits for what was given for it */
+	bool party;		/* gave its queue, or waits for one by a swap */
 	u32 load;		/* frames a second, of the last few rounds */
 	u32 swapped;		/* in which round */
 	u16 rest;		/* rounds from then on; 0: was never swapped */
