@@ -144,9 +144,65 @@ static void vsw_table_test_vlan_range(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, table_insert(t, 0, 0, 1, 4095), 0);
 	KUNIT_EXPECT_EQ(test, table_insert(t, 1, 0, 1, 4096), -EINVAL);
-	KUNIT_EXPECT_EQ(test, table_insert(t, 2, 0, 1, VMQ_VLAN_ANY), -EINVAL);
 	KUNIT_EXPECT_EQ(test, table_lookup(t, 1, 4096), -1);
-	KUNIT_EXPECT_EQ(test, table_lookup(t, 1, VMQ_VLAN_ANY), -1);
+}
+
+static void table_tell(struct kunit *test, struct table_test *t,
+		       unsigned int member, const char *list)
+{
+	unsigned long *set = NULL;
+
+	if (list) {
+		set = kunit_kcalloc(test, BITS_TO_LONGS(VLAN_N_VID),
+				    sizeof(*set), GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, set);
+		KUNIT_ASSERT_EQ(test, bitmap_parselist(list, set, VLAN_N_VID),
+				0);
+	}
+	vsw_table_member_leave(&t->members[member], set);
+	vsw_table_member_join(&t->members[member], set);
+}
+
+/* An entry for any VLAN is good in those that its port was told of. */
+static void vsw_table_test_any(struct kunit *test)
+{
+	struct table_test *t = test->priv;
+
+	table_tell(test, t, 0, "7,10-4094");
+	KUNIT_EXPECT_EQ(test, table_insert(t, 0, 0, 1, VMQ_VLAN_ANY), 0);
+	KUNIT_EXPECT_EQ(test, table_insert(t, 1, 1, 1, VMQ_VLAN_ANY), -EEXIST);
+	KUNIT_EXPECT_EQ(test, table_insert(t, 2, 1, 1, 9), 0);
+	KUNIT_EXPECT_EQ(test, table_lookup(t, 1, 7), 0);
+	KUNIT_EXPECT_EQ(test, table_lookup(t, 1, 4094), 0);
+	KUNIT_EXPECT_EQ(test, table_lookup(t, 1, 9), 1);
+	KUNIT_EXPECT_EQ(test, table_lookup(t, 1, 8), -1);
+	KUNIT_EXPECT_EQ(test, table_lookup(t, 1, 0), -1);
+	KUNIT_EXPECT_EQ(test, table_lookup(t, 2, 7), -1);
+	vsw_table_remove(&t->table, &t->entries[0]);
+	KUNIT_EXPECT_EQ(test, table_lookup(t, 1, 7), -1);
+	KUNIT_EXPECT_EQ(test, table_lookup(t, 1, 9), 1);
+	KUNIT_EXPECT_EQ(test, t->table.nr_any, 0);
+}
+
+/* Who was told gets clones of these VLANs, and with its entries of no other. */
+static void vsw_table_test_told(struct kunit *test)
+{
+	struct table_test *t = test->priv;
+
+	table_insert(t, 0, 0, 1, 0);
+	table_insert(t, 1, 1, 2, 0);
+	table_tell(test, t, 0, "7,4094");
+	KUNIT_EXPECT_STREQ(test, table_clones(t, 0, -1), "1");
+	KUNIT_EXPECT_STREQ(test, table_clones(t, 7, -1), "0");
+	table_insert(t, 2, 0, 1, 7);
+	vsw_table_remove(&t->table, &t->entries[2]);
+	KUNIT_EXPECT_STREQ(test, table_clones(t, 7, -1), "0");
+	table_tell(test, t, 0, "7-8");
+	KUNIT_EXPECT_STREQ(test, table_clones(t, 4094, -1), "");
+	KUNIT_EXPECT_STREQ(test, table_clones(t, 8, -1), "0");
+	table_tell(test, t, 0, NULL);
+	KUNIT_EXPECT_STREQ(test, table_clones(t, 7, -1), "");
+	KUNIT_EXPECT_STREQ(test, table_clones(t, 0, -1), "01");
 }
 
 /* Clones go to each port of the VLAN but the sender, in order of creation. */
@@ -252,6 +308,8 @@ static struct kunit_case vsw_table_test_cases[] = {
 	KUNIT_CASE(vsw_table_test_lookup),
 	KUNIT_CASE(vsw_table_test_exists),
 	KUNIT_CASE(vsw_table_test_vlan_range),
+	KUNIT_CASE(vsw_table_test_any),
+	KUNIT_CASE(vsw_table_test_told),
 	KUNIT_CASE(vsw_table_test_clones),
 	KUNIT_CASE(vsw_table_test_leave_vlan),
 	KUNIT_CASE(vsw_table_test_member_gone),

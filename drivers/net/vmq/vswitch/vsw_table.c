@@ -19,6 +19,7 @@ static const struct rhashtable_params vsw_table_params = {
 int vsw_table_init(struct vsw_table *table)
 {
 	INIT_LIST_HEAD(&table->members);
+	table->nr_any = 0;
 	return rhashtable_init(&table->hash, &vsw_table_params);
 }
 EXPORT_SYMBOL_IF_KUNIT(vsw_table_init);
@@ -35,6 +36,7 @@ void vsw_table_member_init(struct vsw_member *member)
 	INIT_LIST_HEAD(&member->node);
 	INIT_LIST_HEAD(&member->entries);
 	bitmap_zero(member->vlans, VLAN_N_VID);
+	member->told = false;
 }
 EXPORT_SYMBOL_IF_KUNIT(vsw_table_member_init);
 
@@ -62,12 +64,54 @@ static bool vsw_table_in_vlan(const struct vsw_member *member, u16 vid)
 	return false;
 }
 
+/*
+ * The member is told what it hears, or with NULL nothing any more. In two steps,
+ * for what its owner does in between: out of VLANs, into others. What it hears
+ * before and after it hears all the while.
+ */
+void vsw_table_member_leave(struct vsw_member *member,
+			    const unsigned long *vlans)
+{
+	unsigned long vid;
+
+	for_each_set_bit(vid, member->vlans, VLAN_N_VID)
+		if (vlans ? !test_bit(vid, vlans) :
+			    !vsw_table_in_vlan(member, vid))
+			clear_bit(vid, member->vlans);
+}
+EXPORT_SYMBOL_IF_KUNIT(vsw_table_member_leave);
+
+void vsw_table_member_join(struct vsw_member *member,
+			   const unsigned long *vlans)
+{
+	const struct vsw_entry *entry;
+	unsigned long vid;
+
+	member->told = vlans;
+	if (vlans) {
+		for_each_set_bit(vid, vlans, VLAN_N_VID)
+			set_bit(vid, member->vlans);
+		return;
+	}
+	list_for_each_entry(entry, &member->entries, list)
+		if (entry->match.vlan != VMQ_VLAN_ANY)
+			set_bit(entry->match.vlan, member->vlans);
+}
+EXPORT_SYMBOL_IF_KUNIT(vsw_table_member_join);
+
+/* @change: 1 with a new entry, -1 without one that was there. */
+static void vsw_table_count_any(struct vsw_table *table, int change)
+{
+	WRITE_ONCE(table->nr_any, table->nr_any + change);
+}
+
 /* -EEXIST when another entry has the same match. */
 int vsw_table_insert(struct vsw_table *table, struct vsw_entry *entry)
 {
+	bool any = entry->match.vlan == VMQ_VLAN_ANY;
 	int err;
 
-	if (entry->match.vlan >= VLAN_N_VID)
+	if (!any && entry->match.vlan >= VLAN_N_VID)
 		return -EINVAL;
 
 	err = rhashtable_lookup_insert_fast(&table->hash, &entry->node,
@@ -76,7 +120,10 @@ int vsw_table_insert(struct vsw_table *table, struct vsw_entry *entry)
 		return err;
 
 	list_add_tail(&entry->list, &entry->member->entries);
-	set_bit(entry->match.vlan, entry->member->vlans);
+	if (any)
+		vsw_table_count_any(table, 1);
+	else if (!entry->member->told)
+		set_bit(entry->match.vlan, entry->member->vlans);
 	return 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(vsw_table_insert);
@@ -86,15 +133,44 @@ void vsw_table_remove(struct vsw_table *table, struct vsw_entry *entry)
 {
 	rhashtable_remove_fast(&table->hash, &entry->node, vsw_table_params);
 	list_del(&entry->list);
-	if (!vsw_table_in_vlan(entry->member, entry->match.vlan))
+	if (entry->match.vlan == VMQ_VLAN_ANY)
+		vsw_table_count_any(table, -1);
+	else if (!entry->member->told &&
+		 !vsw_table_in_vlan(entry->member, entry->match.vlan))
 		clear_bit(entry->match.vlan, entry->member->vlans);
 }
 EXPORT_SYMBOL_IF_KUNIT(vsw_table_remove);
 
+/* The entry with just this match, under rtnl. */
+struct vsw_entry *vsw_table_find(struct vsw_table *table,
+				 const struct vmq_match *match)
+{
+	return rhashtable_lookup_fast(&table->hash, match, vsw_table_params);
+}
+EXPORT_SYMBOL_IF_KUNIT(vsw_table_find);
+
+/* An entry for any VLAN is one for those that its member hears. */
+static struct vsw_entry *vsw_table_lookup_any(struct vsw_table *table,
+					      const struct vmq_match *match)
+{
+	struct vmq_match any = { .vlan = VMQ_VLAN_ANY };
+	struct vsw_entry *entry;
+
+	ether_addr_copy(any.addr, match->addr);
+	entry = rhashtable_lookup(&table->hash, &any, vsw_table_params);
+	return entry && match->vlan < VLAN_N_VID &&
+	       test_bit(match->vlan, entry->member->vlans) ? entry : NULL;
+}
+
 struct vsw_entry *vsw_table_lookup_rcu(struct vsw_table *table,
 				       const struct vmq_match *match)
 {
-	return rhashtable_lookup(&table->hash, match, vsw_table_params);
+	struct vsw_entry *entry;
+
+	entry = rhashtable_lookup(&table->hash, match, vsw_table_params);
+	if (entry || likely(!READ_ONCE(table->nr_any)))
+		return entry;
+	return vsw_table_lookup_any(table, match);
 }
 EXPORT_SYMBOL_IF_KUNIT(vsw_table_lookup_rcu);
 

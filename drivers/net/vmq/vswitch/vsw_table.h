@@ -17,8 +17,12 @@ struct vsw_member {
 	struct list_head node;
 	/* Entries of this member; rtnl. */
 	struct list_head entries;
-	/* VLANs in which the member has an entry; untagged is bit 0. */
+	/*
+	 * VLANs that the member hears: those it was told, if it was told any,
+	 * or else those in which it has an entry; untagged is bit 0.
+	 */
 	DECLARE_BITMAP(vlans, VLAN_N_VID);
+	bool told;
 };
 
 /* One instance says that frames matching @match are for @member. */
@@ -27,6 +31,8 @@ struct vsw_entry {
 	struct vmq_match match;
 	struct vsw_member *member;
 	struct list_head list;
+	/* An address without a VLAN, claimed in one that its port is in. */
+	bool implied;
 	u32 fid;
 	struct rcu_head rcu;
 };
@@ -35,6 +41,8 @@ struct vsw_entry {
 struct vsw_table {
 	struct rhashtable hash;
 	struct list_head members;
+	/* Entries for any VLAN. */
+	unsigned int nr_any;
 };
 
 int vsw_table_init(struct vsw_table *table);
@@ -43,10 +51,16 @@ void vsw_table_fini(struct vsw_table *table);
 void vsw_table_member_init(struct vsw_member *member);
 void vsw_table_member_add(struct vsw_table *table, struct vsw_member *member);
 void vsw_table_member_del(struct vsw_member *member);
+void vsw_table_member_leave(struct vsw_member *member,
+			    const unsigned long *vlans);
+void vsw_table_member_join(struct vsw_member *member,
+			   const unsigned long *vlans);
 
 int vsw_table_insert(struct vsw_table *table, struct vsw_entry *entry);
 void vsw_table_remove(struct vsw_table *table, struct vsw_entry *entry);
 
+struct vsw_entry *vsw_table_find(struct vsw_table *table,
+				 const struct vmq_match *match);
 struct vsw_entry *vsw_table_lookup_rcu(struct vsw_table *table,
 				       const struct vmq_match *match);
 struct vsw_member *vsw_table_next_rcu(struct vsw_table *table,
