@@ -10,6 +10,22 @@
 #include <net/rtnetlink.h>
 #include "vsw_priv.h"
 
+/* A port of many VLANs has an address in each of them, without an entry there. */
+static int vsw_fdb_check_any(const struct vsw_port *port, const u8 *addr,
+			     u16 vid, struct netlink_ext_ack *extack)
+{
+	struct vmq_match any = { .vlan = VMQ_VLAN_ANY };
+	const struct vsw_entry *entry;
+
+	ether_addr_copy(any.addr, addr);
+	entry = vsw_table_find(&port->uplink->table, &any);
+	if (!entry || entry->member == &port->member || vid >= VLAN_N_VID ||
+	    !test_bit(vid, entry->member->vlans))
+		return 0;
+	return vmq_refuse(port->uplink->vmq, extack, -EEXIST,
+			  "another port has %pM in VLAN %u", addr, vid);
+}
+
 /*
  * Claim {@addr, @vid} for the queue that the port holds, or in software alone.
  * The switch does not know of it before vsw_fdb_publish().
@@ -18,8 +34,11 @@ struct vsw_entry *vsw_fdb_claim(struct vsw_port *port, const u8 *addr, u16 vid,
 				struct netlink_ext_ack *extack)
 {
 	struct vsw_entry *entry;
-	int fid;
+	int fid, err;
 
+	err = vsw_fdb_check_any(port, addr, vid, extack);
+	if (err)
+		return ERR_PTR(err);
 	entry = kzalloc(sizeof(*entry), GFP_KERNEL);
 	if (!entry)
 		return ERR_PTR(vmq_refuse(port->uplink->vmq, extack, -ENOMEM,
@@ -60,26 +79,138 @@ void vsw_fdb_unclaim(struct vsw_port *port, struct vsw_entry *entry)
 	kfree_rcu(entry, rcu);
 }
 
+/* Claims that the switch does not know of yet. */
+void vsw_fdb_unclaim_all(struct vsw_port *port, struct list_head *claims)
+{
+	struct vsw_entry *entry, *next;
+
+	list_for_each_entry_safe(entry, next, claims, list) {
+		list_del_init(&entry->list);
+		vsw_fdb_unclaim(port, entry);
+	}
+}
+
+/* Claim an address without a VLAN in one that the port is in. */
+int vsw_fdb_claim_implied(struct vsw_port *port, const u8 *addr, u16 key,
+			  struct list_head *claims,
+			  struct netlink_ext_ack *extack)
+{
+	struct vsw_entry *entry = vsw_fdb_claim(port, addr, key, extack);
+
+	if (IS_ERR(entry))
+		return PTR_ERR(entry);
+	entry->implied = true;
+	list_add_tail(&entry->list, claims);
+	return 0;
+}
+
+/* All or none; @claims is empty on return, and given up after an error. */
+int vsw_fdb_publish_all(struct vsw_port *port, struct list_head *claims,
+			struct netlink_ext_ack *extack)
+{
+	struct vsw_entry *entry;
+	unsigned int done = 0;
+	int err = 0;
+
+	while (!err && !list_empty(claims)) {
+		entry = list_first_entry(claims, struct vsw_entry, list);
+		list_del_init(&entry->list);
+		err = vsw_fdb_publish(port, entry, extack);
+		if (err)
+			vsw_fdb_unclaim(port, entry);
+		else
+			done++;
+	}
+	if (!err)
+		return 0;
+
+	vsw_fdb_unclaim_all(port, claims);
+	/* They are the last ones. */
+	while (done--)
+		vsw_fdb_unclaim(port, list_last_entry(&port->member.entries,
+						      struct vsw_entry, list));
+	return err;
+}
+
+/* An address that is claimed in any VLAN may not be another port's in one. */
+int vsw_fdb_check_others(const struct vsw_port *port, const struct vsw_vlans *v,
+			 const u8 *addr, struct netlink_ext_ack *extack)
+{
+	const struct vsw_entry *other;
+	struct vmq_match match;
+	unsigned long vid;
+
+	ether_addr_copy(match.addr, addr);
+	for_each_set_bit(vid, v->rx, VLAN_N_VID) {
+		match.vlan = vid;
+		other = vsw_table_find(&port->uplink->table, &match);
+		if (other && other->member != &port->member)
+			return vmq_refuse(port->uplink->vmq, extack, -EEXIST,
+					  "another port has %pM in VLAN %lu",
+					  addr, vid);
+	}
+	return 0;
+}
+
+/* An address without a VLAN: in each one that the port is in, or in none. */
+int vsw_fdb_add_addr(struct vsw_port *port, const u8 *addr,
+		     struct netlink_ext_ack *extack)
+{
+	const struct vsw_vlans *v = rtnl_dereference(port->vlans);
+	u16 keys[VSW_VLAN_KEYS];
+	unsigned int i, n;
+	LIST_HEAD(claims);
+	int err = 0;
+
+	n = vsw_vlan_keys(v, keys);
+	if (keys[0] == VMQ_VLAN_ANY)
+		err = vsw_fdb_check_others(port, v, addr, extack);
+	if (err)
+		return err;
+	for (i = 0; i < n; i++) {
+		err = vsw_fdb_claim_implied(port, addr, keys[i], &claims,
+					    extack);
+		if (err)
+			goto unclaim;
+	}
+	return vsw_fdb_publish_all(port, &claims, extack);
+
+unclaim:
+	vsw_fdb_unclaim_all(port, &claims);
+	return err;
+}
+
+void vsw_fdb_del_addr(struct vsw_port *port, const u8 *addr)
+{
+	struct vsw_entry *entry, *next;
+
+	list_for_each_entry_safe(entry, next, &port->member.entries, list)
+		if (entry->implied && ether_addr_equal(entry->match.addr, addr))
+			vsw_fdb_unclaim(port, entry);
+}
+
 /* All addresses of a port, for its end. */
 void vsw_fdb_flush(struct vsw_port *port)
 {
 	struct vsw_entry *entry, *next;
 
 	/* A port whose netdev could not be registered is not in the table. */
-	if (port->own && list_empty(&port->own->list))
+	if (port->own)
 		vsw_fdb_unclaim(port, port->own);
 	port->own = NULL;
 	list_for_each_entry_safe(entry, next, &port->member.entries, list)
 		vsw_fdb_unclaim(port, entry);
 }
 
+/* @vid is 0 for an address without a VLAN. */
 static struct vsw_entry *vsw_fdb_find(const struct vsw_port *port,
 				      const u8 *addr, u16 vid)
 {
 	struct vsw_entry *entry;
 
 	list_for_each_entry(entry, &port->member.entries, list)
-		if (entry->match.vlan == vid &&
+		if ((vid ? !entry->implied && entry->match.vlan == vid :
+			   entry->implied) &&
 		    ether_addr_equal(entry->match.addr, addr))
 			return entry;
 	return NULL;
@@ -112,12 +243,30 @@ static int vsw_fdb_check(const struct vsw_port *port, const struct ndmsg *ndm,
 	return 0;
 }
 
+static int vsw_fdb_add_vlan(struct vsw_port *port, const u8 *addr, u16 vid,
+			    struct netlink_ext_ack *extack)
+{
+	const struct vsw_vlans *v = rtnl_dereference(port->vlans);
+	struct vsw_entry *entry;
+	int err;
+
+	if (v && !test_bit(vid, v->rx))
+		return vmq_refuse(port->uplink->vmq, extack, -EINVAL,
+				  "the port is not in VLAN %u", vid);
+	entry = vsw_fdb_claim(port, addr, vid, extack);
+	if (IS_ERR(entry))
+		return PTR_ERR(entry);
+	err = vsw_fdb_publish(port, entry, extack);
+	if (err)
+		vsw_fdb_unclaim(port, entry);
+	return err;
+}
+
 int vsw_fdb_add(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 		const unsigned char *addr, u16 vid, u16 flags,
 		struct netlink_ext_ack *extack)
 {
 	struct vsw_port *port = netdev_priv(dev);
-	struct vsw_entry *entry;
 	int err;
 
 	err = vsw_port_may_change(port, extack);
@@ -133,13 +282,9 @@ int vsw_fdb_add(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 	if (!(flags & NLM_F_EXCL) && vsw_fdb_find(port, addr, vid))
 		return 0;
 
-	entry = vsw_fdb_claim(port, addr, vid, extack);
-	if (IS_ERR(entry))
-		return PTR_ERR(entry);
-	err = vsw_fdb_publish(port, entry, extack);
-	if (err)
-		vsw_fdb_unclaim(port, entry);
-	return err;
+	if (vid)
+		return vsw_fdb_add_vlan(port, addr, vid, extack);
+	return vsw_fdb_add_addr(port, addr, extack);
 }
 
 int vsw_fdb_del(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
@@ -157,10 +302,13 @@ int vsw_fdb_del(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 	if (!entry)
 		return vmq_refuse(port->uplink->vmq, extack, -ENOENT,
 				  "the port has no such entry");
-	if (entry == port->own)
+	if (!vid && ether_addr_equal(addr, dev->dev_addr))
 		return vmq_refuse(port->uplink->vmq, extack, -EINVAL,
 				  "the port's own address, change it with ip link set");
-	vsw_fdb_unclaim(port, entry);
+	if (vid)
+		vsw_fdb_unclaim(port, entry);
+	else
+		vsw_fdb_del_addr(port, addr);
 	return 0;
 }
 
@@ -184,7 +332,7 @@ static int vsw_fdb_fill(struct sk_buff *skb, struct netlink_callback *cb,
 	ndm->ndm_state = NUD_PERMANENT;
 
 	if (nla_put(skb, NDA_LLADDR, ETH_ALEN, entry->match.addr) ||
-	    (entry->match.vlan &&
+	    (!entry->implied &&
 	     nla_put_u16(skb, NDA_VLAN, entry->match.vlan))) {
 		nlmsg_cancel(skb, nlh);
 		return -EMSGSIZE;
@@ -198,11 +346,16 @@ int vsw_fdb_dump(struct sk_buff *skb, struct netlink_callback *cb,
 		 int *idx)
 {
 	struct vsw_port *port = netdev_priv(dev);
+	u16 keys[VSW_VLAN_KEYS];
 	struct vsw_entry *entry;
 	int err;
 
 	ASSERT_RTNL();
+	vsw_vlan_keys(rtnl_dereference(port->vlans), keys);
 	list_for_each_entry(entry, &port->member.entries, list) {
+		/* Of an address in several VLANs one is shown, without any. */
+		if (entry->implied && entry->match.vlan != keys[0])
+			continue;
 		/* args[2] is where the previous part of the dump ended. */
 		if (*idx >= cb->args[2]) {
 			err = vsw_fdb_fill(skb, cb, dev, entry);

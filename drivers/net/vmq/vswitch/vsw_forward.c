@@ -92,6 +92,18 @@ static void vsw_port_count_queue(struct vsw_port *port, unsigned int packets)
 	u64_stats_update_end(&stats->syncp);
 }
 
+/* Not of the port's VLANs: that only happens while they change. */
+static bool vsw_port_admit(struct vsw_port *port, struct sk_buff *skb)
+{
+	const struct vsw_vlans *v = rcu_dereference(port->vlans);
+
+	if (likely(!v) || vsw_port_vlan_admit(v, skb))
+		return true;
+	kfree_skb_reason(skb, SKB_DROP_REASON_OTHERHOST);
+	dev_dstats_rx_dropped(port->dev);
+	return false;
+}
+
 /* The frame becomes one that the port received; false: dropped and counted. */
 static bool vsw_port_adopt(struct vsw_port *port, struct sk_buff *skb)
 {
@@ -102,6 +114,8 @@ static bool vsw_port_adopt(struct vsw_port *port, struct sk_buff *skb)
 		dev_dstats_rx_dropped(dev);
 		return false;
 	}
+	if (unlikely(!vsw_port_admit(port, skb)))
+		return false;
 	dev_dstats_rx_add(dev, skb->len);
 	skb->dev = dev;
 	/* The port has one queue, whatever ring the frame came from. */
@@ -114,13 +128,16 @@ static bool vsw_port_adopt(struct vsw_port *port, struct sk_buff *skb)
 static void vsw_port_deliver(struct vsw_port *port, struct sk_buff *skb)
 {
 	struct net_device *dev = port->dev;
-	unsigned int len = skb->len;
+	unsigned int len;
 
 	if (unlikely(vsw_port_is_off(port))) {
 		kfree_skb_reason(skb, SKB_DROP_REASON_DEV_READY);
 		dev_dstats_rx_dropped(dev);
 		return;
 	}
+	if (unlikely(!vsw_port_admit(port, skb)))
+		return;
+	len = skb->len;
 	/* Both count their drops on the port themselves. */
 	if (__dev_forward_skb(dev, skb) || __netif_rx(skb) != NET_RX_SUCCESS)
 		return;
@@ -363,15 +380,16 @@ netdev_tx_t vsw_forward_port_xmit(struct sk_buff *skb, struct net_device *dev)
 	enum skb_drop_reason reason;
 	struct vmq_match match;
 
+	/* The caller's is of the BH kind, the table asks for the plain one. */
+	rcu_read_lock();
 	reason = vsw_forward_check(skb, port, &match);
+	if (unlikely(READ_ONCE(port->vlan_tx)) && !reason)
+		reason = vsw_port_vlan_send(port, skb, &match);
 	if (unlikely(reason)) {
 		kfree_skb_reason(skb, reason);
 		dev_dstats_tx_dropped(dev);
-		return NETDEV_TX_OK;
+		goto unlock;
 	}
-
-	/* The caller's is of the BH kind, the table asks for the plain one. */
-	rcu_read_lock();
 
 	if (is_multicast_ether_addr(match.addr)) {
 		vsw_forward_flood(port->uplink, skb, match.vlan, &port->member);
@@ -380,6 +398,7 @@ netdev_tx_t vsw_forward_port_xmit(struct sk_buff *skb, struct net_device *dev)
 	} else {
 		vsw_port_switch(port, skb, &match);
 	}
+unlock:
 	rcu_read_unlock();
 	return NETDEV_TX_OK;
 }
@@ -561,6 +580,49 @@ static bool vsw_consumer_reflected(struct vsw_port *port, struct sk_buff *skb)
 	return true;
 }
 
+/*
+ * A port of many VLANs claims its addresses in any: of a frame of another one
+ * it is told here that it is none of the VM's.
+ */
+static bool vsw_consumer_is_mismatch(const struct vsw_port *port,
+				     const struct sk_buff *skb)
+{
+	const struct vsw_vlans *v = rcu_dereference(port->vlans);
+
+	return unlikely(v) && !test_bit(skb_vlan_tag_get_id(skb), v->rx);
+}
+
+/*
+ * They go the default queue's way, and look like that. Of a group's frames the
+ * default queue has a copy already.
+ */
+static void vsw_consumer_turn_away(struct vsw_port *port,
+				   struct napi_struct *napi,
+				   struct list_head *mismatch)
+{
+	struct vsw_port_stats *stats = this_cpu_ptr(port->stats);
+	struct vsw_uplink *up = port->uplink;
+	struct sk_buff *skb, *next;
+
+	u64_stats_update_begin(&stats->syncp);
+	u64_stats_add(&stats->rx_vlan_mismatch_packets,
+		      list_count_nodes(mismatch));
+	u64_stats_update_end(&stats->syncp);
+
+	list_for_each_entry_safe(skb, next, mismatch, list) {
+		skb_record_rx_queue(skb, 0);
+		if (!is_multicast_ether_addr(skb->data))
+			continue;
+		skb_list_del_init(skb);
+		consume_skb(skb);
+	}
+	vsw_receive(&up->sw, napi, mismatch);
+	list_for_each_entry_safe(skb, next, mismatch, list) {
+		skb_list_del_init(skb);
+		vmq_stack_receive(up->vmq, napi, skb);
+	}
+}
+
 /* Frames of the port's own queue: the NIC has looked them up. */
 static void vsw_consumer_receive(struct vmq_consumer *c,
 				 struct napi_struct *napi,
@@ -569,9 +631,14 @@ static void vsw_consumer_receive(struct vmq_consumer *c,
 	struct vsw_port *port = container_of(c, struct vsw_port, consumer);
 	struct sk_buff *skb, *next;
 	unsigned int packets = 0;
+	LIST_HEAD(mismatch);
 
 	list_for_each_entry_safe(skb, next, batch, list) {
 		skb_list_del_init(skb);
+		if (vsw_consumer_is_mismatch(port, skb)) {
+			list_add_tail(&skb->list, &mismatch);
+			continue;
+		}
 		if (unlikely(vsw_consumer_reflected(port, skb)) ||
 		    !vsw_port_adopt(port, skb))
 			continue;
@@ -580,6 +647,8 @@ static void vsw_consumer_receive(struct vmq_consumer *c,
 	}
 	vsw_receive_flush(napi);
 	vsw_port_count_queue(port, packets);
+	if (unlikely(!list_empty(&mismatch)))
+		vsw_consumer_turn_away(port, napi, &mismatch);
 }
 
 static void vsw_consumer_tx_wake(struct vmq_consumer *c)

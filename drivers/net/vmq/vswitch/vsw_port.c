@@ -71,11 +71,28 @@ static int vsw_port_check_asker(const struct vsw_port *port,
 	return -EPERM;
 }
 
+/* Is the address another's, in a VLAN that the port is in? */
+static int vsw_port_check_claim(const struct vsw_port *port, const u8 *addr,
+				struct netlink_ext_ack *extack)
+{
+	u16 keys[VSW_VLAN_KEYS];
+	struct vmq_match match;
+	unsigned int i, n;
+	int err = 0;
+
+	ether_addr_copy(match.addr, addr);
+	n = vsw_vlan_keys(rtnl_dereference(port->vlans), keys);
+	for (i = 0; i < n && !err; i++) {
+		match.vlan = keys[i];
+		err = vmq_filter_check(port->uplink->vmq, &match, extack);
+	}
+	return err;
+}
+
 /* May the port have this address? The reason is in @extack if not. */
 int vsw_port_check_addr(const struct vsw_port *port, const u8 *addr,
 			struct netlink_ext_ack *extack)
 {
-	struct vmq_match match = { .vlan = VMQ_VLAN_UNTAGGED };
 	int err;
 
 	err = vsw_port_may_change(port, extack) ?:
@@ -92,8 +109,7 @@ int vsw_port_check_addr(const struct vsw_port *port, const u8 *addr,
 	}
 	if (ether_addr_equal(port->dev->dev_addr, addr))
 		return 0;
-	ether_addr_copy(match.addr, addr);
-	return vmq_filter_check(port->uplink->vmq, &match, extack);
+	return vsw_port_check_claim(port, addr, extack);
 }
 
 void vsw_port_update_carrier(struct vsw_port *port)
@@ -152,6 +168,7 @@ static void vsw_port_destructor(struct net_device *dev)
 
 	netdev_put(port->lower, &port->lower_tracker);
 	free_percpu(port->stats);
+	kfree(rcu_access_pointer(port->vlans));
 }
 
 static int vsw_port_open(struct net_device *dev)
@@ -175,21 +192,15 @@ static void vsw_port_set_rx_mode(struct net_device *dev)
 static int vsw_port_change_addr(struct vsw_port *port, const u8 *addr,
 				struct netlink_ext_ack *extack)
 {
-	struct vsw_entry *old = port->own, *new;
+	u8 old[ETH_ALEN];
 	int err;
 
-	new = vsw_fdb_claim(port, addr, VMQ_VLAN_UNTAGGED, extack);
-	if (IS_ERR(new))
-		return PTR_ERR(new);
-	err = vsw_fdb_publish(port, new, extack);
-	if (err) {
-		vsw_fdb_unclaim(port, new);
+	err = vsw_fdb_add_addr(port, addr, extack);
+	if (err)
 		return err;
-	}
-
-	port->own = new;
+	ether_addr_copy(old, port->dev->dev_addr);
 	eth_hw_addr_set(port->dev, addr);
-	vsw_fdb_unclaim(port, old);
+	vsw_fdb_del_addr(port, old);
 	return 0;
 }
 
@@ -237,6 +248,9 @@ const struct net_device_ops vsw_port_netdev_ops = {
 	.ndo_fdb_add		= vsw_fdb_add,
 	.ndo_fdb_del		= vsw_fdb_del,
 	.ndo_fdb_dump		= vsw_fdb_dump,
+	.ndo_bridge_setlink	= vsw_bridge_setlink,
+	.ndo_bridge_dellink	= vsw_bridge_dellink,
+	.ndo_bridge_getlink	= vsw_bridge_getlink,
 	.ndo_get_iflink		= vsw_port_get_iflink,
 };
 
@@ -391,6 +405,7 @@ static int vsw_port_claim(struct vsw_port *port, struct vmq_dev *vmq,
 		vsw_uplink_put(up);
 		return PTR_ERR(own);
 	}
+	own->implied = true;
 	port->own = own;
 	return 0;
 }
@@ -436,6 +451,7 @@ static int vsw_port_newlink(struct net *src_net, struct net_device *dev,
 	err = vsw_fdb_publish(port, port->own, extack);
 	if (err)
 		goto unregister;
+	port->own = NULL;
 	err = netdev_upper_dev_link(lower, dev, extack);
 	if (err)
 		goto unregister;

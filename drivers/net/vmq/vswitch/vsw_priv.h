@@ -3,12 +3,14 @@
 #ifndef _VSW_PRIV_H
 #define _VSW_PRIV_H
 
+#include <linux/device.h>
 #include <linux/netdevice.h>
 #include <linux/u64_stats_sync.h>
 #include <linux/workqueue.h>
 #include <vmq/switch.h>
 #include "vsw_table.h"
 #include "vsw_weight.h"
+#include "vsw_vlan.h"
 
 /* Room for the longest reason, with the terminating NUL. */
 #define VSW_REASON_LEN	32
@@ -39,6 +41,8 @@ struct vsw_port_stats {
 	struct u64_stats_sync syncp;
 	u64_stats_t rx_queue_packets;
 	u64_stats_t rx_switch_packets;
+	u64_stats_t rx_vlan_mismatch_packets;
+	u64_stats_t tx_vlan_dropped;
 };
 
 /* One instance is the switch of one uplink, attached while it has a port. */
@@ -97,8 +101,14 @@ struct vsw_port {
 
 	struct vmq_consumer consumer;
 	struct vsw_member member;
-	/* Entry {the port's address, untagged}; rtnl. */
+	/* Claim of a new port's address, until the switch knows it; rtnl. */
 	struct vsw_entry *own;
+	/* What it was told of VLANs, or NULL; written under rtnl. */
+	struct vsw_vlans __rcu *vlans;
+	/* The priority in a tag that the VM sends does not count; rtnl. */
+	bool priority_untrusted;
+	/* What the VM sends has to be looked at for one of the two. */
+	bool vlan_tx;
 	/* In vsw_uplink.ports; rtnl. */
 	struct list_head node;
 	/* Its lock is taken before that of the uplink's tx queue. */
@@ -157,6 +167,17 @@ struct vsw_entry *vsw_fdb_claim(struct vsw_port *port, const u8 *addr, u16 vid,
 void vsw_fdb_unclaim(struct vsw_port *port, struct vsw_entry *entry);
 int vsw_fdb_publish(struct vsw_port *port, struct vsw_entry *entry,
 		    struct netlink_ext_ack *extack);
+void vsw_fdb_unclaim_all(struct vsw_port *port, struct list_head *claims);
+int vsw_fdb_claim_implied(struct vsw_port *port, const u8 *addr, u16 key,
+			  struct list_head *claims,
+			  struct netlink_ext_ack *extack);
+int vsw_fdb_publish_all(struct vsw_port *port, struct list_head *claims,
+			struct netlink_ext_ack *extack);
+int vsw_fdb_check_others(const struct vsw_port *port, const struct vsw_vlans *v,
+			 const u8 *addr, struct netlink_ext_ack *extack);
+int vsw_fdb_add_addr(struct vsw_port *port, const u8 *addr,
+		     struct netlink_ext_ack *extack);
+void vsw_fdb_del_addr(struct vsw_port *port, const u8 *addr);
 void vsw_fdb_flush(struct vsw_port *port);
 int vsw_fdb_add(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 		const unsigned char *addr, u16 vid, u16 flags,
@@ -168,8 +189,44 @@ int vsw_fdb_dump(struct sk_buff *skb, struct netlink_callback *cb,
 		 struct net_device *dev, struct net_device *filter_dev,
 		 int *idx);
 
+/* vsw_port_vlan.c */
+int vsw_port_vlan_change(struct vsw_port *port,
+			 const char *(*edit)(struct vsw_vlans *v,
+					     const void *arg, int *err),
+			 const void *arg, struct netlink_ext_ack *extack);
+int vsw_port_vlan_apply(struct vsw_port *port, struct vsw_vlans *v,
+			struct netlink_ext_ack *extack);
+void vsw_port_vlan_set_trust(struct vsw_port *port, bool trust);
+enum skb_drop_reason vsw_port_vlan_send(struct vsw_port *port,
+					struct sk_buff *skb,
+					struct vmq_match *match);
+bool vsw_port_vlan_admit(const struct vsw_vlans *v, struct sk_buff *skb);
+
+/* vsw_bridge.c */
+int vsw_bridge_setlink(struct net_device *dev, struct nlmsghdr *nlh, u16 flags,
+		       struct netlink_ext_ack *extack);
+int vsw_bridge_dellink(struct net_device *dev, struct nlmsghdr *nlh, u16 flags);
+int vsw_bridge_getlink(struct sk_buff *skb, u32 pid, u32 seq,
+		       struct net_device *dev, u32 filter_mask, int nlflags);
+
 /* vsw_sysfs.c */
 extern const struct attribute_group vsw_sysfs_port_group;
+
+ssize_t vsw_sysfs_store(struct device *dev, const struct device_attribute *attr,
+			const char *buf, size_t len,
+			int (*set)(struct vsw_port *port, const char *text));
+int vsw_sysfs_parse_bool(struct vsw_port *port, const char *name,
+			 const char *text, bool *on);
+ssize_t vsw_sysfs_emit_port(struct device *dev, size_t offset, char *buf);
+
+/* vsw_sysfs_vlan.c */
+extern struct device_attribute dev_attr_vlan_mode;
+extern struct device_attribute dev_attr_vlan;
+extern struct device_attribute dev_attr_native_vlan;
+extern struct device_attribute dev_attr_isolation;
+extern struct device_attribute dev_attr_priority_trust;
+extern struct device_attribute dev_attr_rx_vlan_mismatch_packets;
+extern struct device_attribute dev_attr_tx_vlan_dropped;
 
 /* vsw_sysfs_uplink.c */
 int vsw_sysfs_uplink_add(struct vsw_uplink *up);

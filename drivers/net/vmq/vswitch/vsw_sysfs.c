@@ -71,11 +71,9 @@ unlock_rtnl:
 }
 
 /* A file of the port: @set is called with rtnl held, by the uplink's owner. */
-static ssize_t vsw_sysfs_store(struct device *dev,
-			       const struct device_attribute *attr,
-			       const char *buf, size_t len,
-			       int (*set)(struct vsw_port *port,
-					  const char *text))
+ssize_t vsw_sysfs_store(struct device *dev, const struct device_attribute *attr,
+			const char *buf, size_t len,
+			int (*set)(struct vsw_port *port, const char *text))
 {
 	struct vsw_port *port = vsw_sysfs_port(dev);
 	int err;
@@ -89,8 +87,8 @@ static ssize_t vsw_sysfs_store(struct device *dev,
 }
 
 /* What a file that is on or off was told. */
-static int vsw_sysfs_parse_bool(struct vsw_port *port, const char *name,
-				const char *text, bool *on)
+int vsw_sysfs_parse_bool(struct vsw_port *port, const char *name,
+			 const char *text, bool *on)
 {
 	u8 value;
 
@@ -177,7 +175,7 @@ static u64 vsw_sysfs_read(const u64_stats_t *value,
 }
 
 /* The counter at @offset of the port; lives as long as its sysfs files. */
-static ssize_t vsw_sysfs_emit_port(struct device *dev, size_t offset, char *buf)
+ssize_t vsw_sysfs_emit_port(struct device *dev, size_t offset, char *buf)
 {
 	struct vsw_port *port = vsw_sysfs_port(dev);
 	struct vsw_port_stats *stats;
@@ -261,6 +259,13 @@ static struct attribute *vsw_sysfs_port_attrs[] = {
 	&dev_attr_rx_switch_packets.attr,
 	&dev_attr_lookups.attr,
 	&dev_attr_reflected.attr,
+	&dev_attr_vlan_mode.attr,
+	&dev_attr_vlan.attr,
+	&dev_attr_native_vlan.attr,
+	&dev_attr_isolation.attr,
+	&dev_attr_priority_trust.attr,
+	&dev_attr_rx_vlan_mismatch_packets.attr,
+	&dev_attr_tx_vlan_dropped.attr,
 	NULL
 };
 
