@@ -518,8 +518,8 @@ MUTANTS = (
     Mutant(
         "vlan-left-with-first-address", "A port is in a VLAN as long as one of its addresses is.",
         VSWITCH + "vsw_table.c",
-        "if (!vsw_table_in_vlan(entry->member, entry->match.vlan))",
-        "if (entry->member)",
+        "!vsw_table_in_vlan(entry->member, entry->match.vlan))",
+        "entry->member)",
         ("vsw_table_test_leave_vlan",),
     ),
     # Who holds the queues
@@ -564,6 +564,49 @@ MUTANTS = (
         "min(2 * p->rest, VSW_WEIGHT_REST_MAX)",
         "VSW_WEIGHT_REST",
         ("vsw_weight_test_load_oscillates",),
+    ),
+    Mutant(
+        "any-is-every-vlan", "An address in many VLANs is in no other one.",
+        VSWITCH + "vsw_table.c",
+        "return entry && match->vlan < VLAN_N_VID &&\n\t       test_bit(match->vlan, entry->member->vlans) ? entry : NULL;",
+        "return entry;",
+        ("vsw_table_test_any",),
+    ),
+    Mutant(
+        "told-by-its-entries", "A port that was told its VLANs hears these, wherever it has an address.",
+        VSWITCH + "vsw_table.c",
+        "\telse if (!entry->member->told &&\n",
+        "\telse if (\n",
+        ("vsw_table_test_told",),
+    ),
+    # VLANs of a port
+    Mutant(
+        "untagged-passes", "What a VM sends without a tag is dropped where there is no native VLAN.",
+        VSWITCH + "vsw_vlan.c",
+        "if (v && !test_bit(wanted & VLAN_VID_MASK, v->tx))",
+        "if (v && (wanted & VLAN_VID_MASK) && !test_bit(wanted & VLAN_VID_MASK, v->tx))",
+        ("vsw_vlan_test_egress",),
+    ),
+    Mutant(
+        "priority-lost", "A priority tag keeps its priority when it gets a VLAN.",
+        VSWITCH + "vsw_vlan.c",
+        "wanted |= v->pvid;",
+        "wanted = v->pvid;",
+        ("vsw_vlan_test_egress",),
+    ),
+    Mutant(
+        "isolated-hear-each-other", "Isolated VMs do not hear each other.",
+        VSWITCH + "vsw_vlan.c",
+        "if (isolation != VSW_VLAN_ISOLATED)",
+        "if (isolation)",
+        ("vsw_vlan_test_private",),
+    ),
+    Mutant(
+        "private-changes-by-parts", "A private VLAN is not changed by parts.",
+        VSWITCH + "vsw_vlan.c",
+        "\tif (v->isolation)\n\t\treturn vsw_vlan_refuse(",
+        "\tif (v->isolation > 9)\n\t\treturn vsw_vlan_refuse(",
+        ("vsw_vlan_test_refused",),
     ),
     # What only a NIC shows
     Mutant(

@@ -218,6 +218,8 @@ def cmd_send(interface, frames, burst=32, gap=0.001):
     sent = 0
     for options in frames:
         first, count = options.pop("serial"), options.pop("count", 1)
+        if isinstance(options.get("vlan"), list):
+            options["vlan"] = tuple(options["vlan"])
         for serial in range(first, first + count):
             sock.send(wire.eth(serial=serial, **options))
             sent += 1

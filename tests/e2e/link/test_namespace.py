@@ -162,7 +162,8 @@ def attack_port_files(h, enter):
     )
     out = h.g.out(f"{enter} bash -c {shlex.quote(script)}")
     say(f"the port's files, as its root: {' '.join(out.split())}")
-    assert "queue" in out and "exclusive" in out and "WRITTEN" not in out
+    names = "queue exclusive vlan_mode vlan native_vlan isolation priority_trust".split()
+    assert set(names) <= set(out.split()) and "WRITTEN" not in out
     # What the others of the uplink do is not shown.
     script = "cd /mnt/class/net/vm1/vmq && grep . lookups reflected cpu 2>&1; cat rx_queue_packets"
     out = h.g.out(f"{enter} bash -c {shlex.quote(script)}")
@@ -180,6 +181,7 @@ def attack_netlink(h, enter):
         (f"ip link set vm1 address {C}", True),
         (f"ip link set vm1 address {B}", True),
         ("bridge vlan add vid 7 dev vm1 self", True),
+        ("bridge vlan del vid 7 dev vm1 self", True),
         ("bridge vlan add vid 7 dev vm1 master", True),
         ("bridge link set dev vm1 hwmode vepa", True),
         (f"ip link add link vm1 name evil address {C} type vmq", True),
@@ -195,7 +197,7 @@ def attack_netlink(h, enter):
         r = h.g.run(f"{enter} {command}", check=False)
         say(f"{command}: status {r.rc} {(r.stdout + r.stderr).strip()}")
         assert r.rc or not refused, f"{command} was allowed"
-        if command.startswith("bridge fdb"):
+        if command.startswith(("bridge fdb", "bridge vlan add vid 7 dev vm1 self")):
             assert "uplink's owner" in r.stderr
     # Nothing of a tag, an address or a mode lets it hear what is not its own.
     with h.taps("tenant/vm1", h.dev) as t:
