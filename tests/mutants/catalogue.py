@@ -608,6 +608,21 @@ MUTANTS = (
         "\tif (v->isolation > 9)\n\t\treturn vsw_vlan_refuse(",
         ("vsw_vlan_test_refused",),
     ),
+    # Who wants a frame that is nobody's in particular
+    Mutant(
+        "group-by-its-hash", "A port gets the groups that it has joined, not those that look alike.",
+        VSWITCH + "vsw_group.c",
+        "if (ether_addr_equal(groups->addrs[i], f->addr))",
+        "if (groups->addrs[i][0])",
+        ("vsw_group_test_same_bit",),
+    ),
+    Mutant(
+        "promiscuous-twice", "With the last promiscuous port gone, nobody looks for one.",
+        VSWITCH + "vsw_group.c",
+        "if (member->promisc == on)",
+        "if (member->promisc != member->promisc)",
+        ("vsw_group_test_unknown",),
+    ),
     # What only a NIC shows
     Mutant(
         "wrong-pool-bit", "The NIC has the bit of the queue's pool in the address's register.",

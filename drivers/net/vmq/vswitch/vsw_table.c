@@ -5,6 +5,7 @@
  * ports that get a clone of a group frame.
  */
 #include <kunit/visibility.h>
+#include <linux/etherdevice.h>
 #include <linux/rculist.h>
 #include <linux/rhashtable.h>
 #include "vsw_table.h"
@@ -20,6 +21,8 @@ int vsw_table_init(struct vsw_table *table)
 {
 	INIT_LIST_HEAD(&table->members);
 	table->nr_any = 0;
+	table->nr_groups = 0;
+	atomic_set(&table->nr_promisc, 0);
 	return rhashtable_init(&table->hash, &vsw_table_params);
 }
 EXPORT_SYMBOL_IF_KUNIT(vsw_table_init);
@@ -37,6 +40,11 @@ void vsw_table_member_init(struct vsw_member *member)
 	INIT_LIST_HEAD(&member->entries);
 	bitmap_zero(member->vlans, VLAN_N_VID);
 	member->told = false;
+	RCU_INIT_POINTER(member->groups, NULL);
+	member->group_bits = 0;
+	member->all_groups = false;
+	member->promisc = false;
+	member->link_local = 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(vsw_table_member_init);
 
@@ -52,6 +60,13 @@ void vsw_table_member_del(struct vsw_member *member)
 	list_del_rcu(&member->node);
 }
 EXPORT_SYMBOL_IF_KUNIT(vsw_table_member_del);
+
+static void vsw_table_count_group(struct vsw_table *table,
+				  const struct vsw_entry *entry, int n)
+{
+	if (is_multicast_ether_addr(entry->match.addr))
+		WRITE_ONCE(table->nr_groups, table->nr_groups + n);
+}
 
 /* A bit may be shared by several entries: look whether one is left. */
 static bool vsw_table_in_vlan(const struct vsw_member *member, u16 vid)
@@ -124,6 +139,7 @@ int vsw_table_insert(struct vsw_table *table, struct vsw_entry *entry)
 		vsw_table_count_any(table, 1);
 	else if (!entry->member->told)
 		set_bit(entry->match.vlan, entry->member->vlans);
+	vsw_table_count_group(table, entry, 1);
 	return 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(vsw_table_insert);
@@ -133,6 +149,7 @@ void vsw_table_remove(struct vsw_table *table, struct vsw_entry *entry)
 {
 	rhashtable_remove_fast(&table->hash, &entry->node, vsw_table_params);
 	list_del(&entry->list);
+	vsw_table_count_group(table, entry, -1);
 	if (entry->match.vlan == VMQ_VLAN_ANY)
 		vsw_table_count_any(table, -1);
 	else if (!entry->member->told &&

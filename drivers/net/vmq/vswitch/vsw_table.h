@@ -6,10 +6,13 @@
 #ifndef _VSW_TABLE_H
 #define _VSW_TABLE_H
 
+#include <linux/atomic.h>
 #include <linux/bitmap.h>
 #include <linux/list.h>
 #include <linux/rhashtable-types.h>
 #include <vmq/vmq.h>
+
+struct vsw_groups;
 
 /* One instance is what the table knows of a port; embedded in the port. */
 struct vsw_member {
@@ -23,6 +26,14 @@ struct vsw_member {
 	 */
 	DECLARE_BITMAP(vlans, VLAN_N_VID);
 	bool told;
+	/* Hash of each of @groups: no bit, no member; see vsw_group.c. */
+	u64 group_bits;
+	struct vsw_groups __rcu *groups;
+	bool all_groups;
+	/* Wants what is sent to unknown addresses, too. */
+	bool promisc;
+	/* Bit n: 01:80:c2:00:00:0n is let through; rtnl. */
+	u16 link_local;
 };
 
 /* One instance says that frames matching @match are for @member. */
@@ -34,6 +45,8 @@ struct vsw_entry {
 	/* An address without a VLAN, claimed in one that its port is in. */
 	bool implied;
 	u32 fid;
+	/* Asked for by what stands on the port, not by the uplink's owner. */
+	bool rx_mode;
 	struct rcu_head rcu;
 };
 
@@ -43,6 +56,10 @@ struct vsw_table {
 	struct list_head members;
 	/* Entries for any VLAN. */
 	unsigned int nr_any;
+	/* Entries for groups, so that without any no frame is looked up. */
+	unsigned int nr_groups;
+	/* Members with @promisc, likewise. */
+	atomic_t nr_promisc;
 };
 
 int vsw_table_init(struct vsw_table *table);
