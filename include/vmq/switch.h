@@ -298,6 +298,21 @@ int vmq_filter_move(struct vmq_dev *dev, const u32 *fids, unsigned int n,
 		    u16 to, struct netlink_ext_ack *extack);
 
 /**
+ * vmq_match_is_claimed_rcu - does any queue's filter claim these frames?
+ * @dev: the device
+ * @m: what the frames ask for
+ *
+ * Also while they come by the default queue. The vswitch shows them to nobody
+ * else.
+ *
+ * Context: RCU read side.
+ *
+ * Return: true when one does, whoever owns it.
+ */
+bool vmq_match_is_claimed_rcu(const struct vmq_dev *dev,
+			      const struct vmq_match *m);
+
+/**
  * vmq_group_consumer_rcu - who gets a copy of a group's frames from the NIC
  * @dev: the device
  * @m: what a frame of the default queue asks for; a group address

@@ -36,6 +36,18 @@ static u16 vmq_group_test_consumer(struct fake_nic *f, u8 addr, u16 vlan)
 	return id;
 }
 
+static bool vmq_group_test_claimed(struct fake_nic *f, u8 addr, u16 vlan)
+{
+	struct vmq_match m;
+	bool claimed;
+
+	fake_match(&m, addr, vlan);
+	rcu_read_lock();
+	claimed = vmq_match_is_claimed_rcu(&f->dev, &m);
+	rcu_read_unlock();
+	return claimed;
+}
+
 static void vmq_group_test_claim(struct kunit *test)
 {
 	struct fake_nic *f = vmq_group_test_start(test);
@@ -53,7 +65,10 @@ static void vmq_group_test_claim(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vmq_group_test_consumer(f, G, 0), 1);
 	KUNIT_EXPECT_EQ(test, vmq_group_test_consumer(f, G, 7), 0);
 	KUNIT_EXPECT_EQ(test, vmq_group_test_consumer(f, H, 0), 0);
+	KUNIT_EXPECT_TRUE(test, vmq_group_test_claimed(f, G, 0));
+	KUNIT_EXPECT_FALSE(test, vmq_group_test_claimed(f, G, 7));
 	KUNIT_EXPECT_EQ(test, fake_del(f, ADMIN, fid), 0);
+	KUNIT_EXPECT_FALSE(test, vmq_group_test_claimed(f, G, 0));
 	KUNIT_EXPECT_EQ(test, fake_route(f, &m, false), BIT(0));
 	KUNIT_EXPECT_EQ(test, vmq_group_test_consumer(f, G, 0), 0);
 	KUNIT_EXPECT_EQ(test, f->dev.nr_group_filters, 0);

@@ -75,6 +75,13 @@ struct vmq_filter *vmq_filter_claims_rcu(const struct vmq_dev *dev,
 	return vmq_filter_find_rcu(dev, &any);
 }
 
+bool vmq_match_is_claimed_rcu(const struct vmq_dev *dev,
+			      const struct vmq_match *m)
+{
+	return vmq_filter_claims_rcu(dev, m);
+}
+EXPORT_SYMBOL_GPL(vmq_match_is_claimed_rcu);
+
 struct vmq_consumer *vmq_group_consumer_rcu(const struct vmq_dev *dev,
 					    const struct vmq_match *m)
 {
