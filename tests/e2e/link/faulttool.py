@@ -167,7 +167,7 @@ class State:
         *range(0xE028, 0xE228, 0x40),
     )
     # Counters, and what is about the past.
-    PAST = re.compile(r"_(packets|bytes|dropped(_\w+)?)$|/(rx_checked|rx_mismatch|lookups|reflected|last_error)$")
+    PAST = re.compile(r"_(packets|bytes|dropped(_\w+)?)$|/(rx_checked|rx_mismatch|\w+_refused|lookups|reflected|last_error)$")
 
     def __init__(self, uplink, ports):
         self.uplink = uplink

@@ -385,6 +385,10 @@ class Host:
         topology.wait_carrier(self.g, names[-1])
         return names
 
+    def join(self, group, *names, verb="add"):
+        """The ports join a group, as a program on them would, or leave it (del)."""
+        self.g.run("; ".join(f"ip maddr {verb} {group} dev {n} || exit" for n in names))
+
     def delete(self, *names):
         self.g.run("; ".join(f"ip link del {n} || exit" for n in names))
 

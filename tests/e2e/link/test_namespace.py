@@ -162,7 +162,7 @@ def attack_port_files(h, enter):
     )
     out = h.g.out(f"{enter} bash -c {shlex.quote(script)}")
     say(f"the port's files, as its root: {' '.join(out.split())}")
-    names = "queue exclusive vlan_mode vlan native_vlan isolation priority_trust".split()
+    names = "queue exclusive vlan_mode vlan native_vlan isolation priority_trust link_local addresses_refused groups_refused".split()
     assert set(names) <= set(out.split()) and "WRITTEN" not in out
     # What the others of the uplink do is not shown.
     script = "cd /mnt/class/net/vm1/vmq && grep . lookups reflected cpu 2>&1; cat rx_queue_packets"

@@ -39,6 +39,8 @@ def test_port_claims(host):
     h = host
     h.ports([A, B])
     everybody = ("vm1", "vm2", (h.dev, 0))
+    for group in (GROUP, OTHER):
+        h.join(group, "vm1", "vm2")
     assert claim(h, "add", "vm1").rc == 0
     assert f"{GROUP} self permanent" in h.g.out("bridge fdb show dev vm1")
     before, nic = [by_ring(h, vm) for vm in ("vm1", "vm2")], h.counters()
@@ -83,6 +85,7 @@ def test_rule_claims(host, mode):
     """A rule by number, in one VLAN: of other VLANs the queue has none; the switch goes on as before."""
     h = host
     h.port("vm1", A, (B, 7))
+    h.join(GROUP, "vm1")
     assert h.ntuple(f"flow-type ether dst {GROUP} vlan 7 m 0xf000 action 5") == ""
     h.must([f"{h.vmq}/vlan_filtering", mode])
     before = h.queue(5)
@@ -106,6 +109,7 @@ def test_under_traffic(host, count):
     """Claimed and given up over and over: the claimant misses no frame, and nobody else gets one twice."""
     h, rounds = host, count(400)
     h.ports([A, B])
+    h.join(GROUP, "vm1", "vm2")
     running_queue(h, 5)
     writes = [[h.rxq(5, f"filter_{verb}"), f"{A} vlan 9"] for verb in ("add", "del")]
     with h.taps("vm1", "vm2", (h.dev, 0)) as t:

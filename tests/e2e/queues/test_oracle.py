@@ -238,6 +238,8 @@ def test_random_frames(host, count):
     say(f"SEED={seed}")
     h.ports([mac for _, mac in PORTS.values()])
     assert [h.port_queue(name) for name in PORTS] == [queue for queue, _ in PORTS.values()]
+    for group in GROUPS[1:]:
+        h.join(group, *PORTS)
     for queue in ADMIN:
         running_queue(h, queue)
     with h.taps(*PORTS, *[(h.dev, n) for n in (0, *ADMIN)], contents=True) as t:

@@ -45,6 +45,7 @@ def test_group_of_a_port(host):
     h = host
     h.ports([A, B])
     h.port("vm3", C, (C, 7))
+    h.join(GROUP, "vm1", "vm2", "vm3")
     for n, dst in enumerate((BROADCAST, GROUP)):
         serials = list(range(n * 100, n * 100 + N))
         with watching(h, "vm1", "vm2", "vm3", h.dev) as (t, out):
@@ -197,6 +198,7 @@ def test_link_local_stays(host):
     h = host
     h.ports([A, B])
     group = "01:80:c2:00:00:10"
+    h.join(group, "vm1", "vm2")
     with watching(h, "vm2") as (t, out), h.wire.capture(lambda f: f[12:14] == PAUSE) as paused:
         for n, dst in enumerate(("01:80:c2:00:00:00", "01:80:c2:00:00:01", "01:80:c2:00:00:0e")):
             send_from(h, "vm1", dst, A, list(range(100 * n, 100 * n + N)))

@@ -5,6 +5,10 @@
 vmtool.py echo PORT               answers UDP datagrams until it is killed
 vmtool.py ask ADDRESS PORT SIZE.. sends datagrams of these sizes; prints a JSON
                                   list of the sizes that were answered whole
+vmtool.py want NAME KIND FIRST COUNT
+                                  is a program that wants to hear COUNT addresses
+                                  from FIRST on (KIND unicast or group) on the
+                                  interface, until it is killed
 vmtool.py tap NAME MAC COUNT      is the VM at a macvtap device: sends the first
                                   COUNT numbered frames for MAC back to their
                                   senders, and then sees whether there are more
@@ -14,6 +18,7 @@ import fcntl
 import json
 import os
 import select
+import signal
 import socket
 import struct
 import sys
@@ -21,6 +26,8 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../vm"))
 import wire  # noqa: E402
 
+SOL_PACKET, PACKET_ADD_MEMBERSHIP = 263, 1
+KINDS = {"group": 0, "unicast": 3}
 TUNSETIFF = 0x400454CA
 IFF_TAP, IFF_NO_PI = 0x0002, 0x1000
 
@@ -50,6 +57,16 @@ def ask(address, port, *sizes):
     print(json.dumps(answered))
 
 
+def want(name, kind, first, count):
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    index, base = socket.if_nametoindex(name), int(first.replace(":", ""), 16)
+    for n in range(int(count)):
+        mac = (base + n).to_bytes(6, "big")
+        sock.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, struct.pack("=iHH8s", index, KINDS[kind], 6, mac))
+    print("ready", flush=True)
+    signal.pause()
+
+
 def open_tap(name):
     """The device node is made as a host's udev would: 9p and tmpfs have none."""
     with open(f"/sys/class/net/{name}/ifindex") as f:
@@ -77,7 +94,7 @@ def tap(name, mac, count):
 
 
 def main():
-    {"echo": echo, "ask": ask, "tap": tap}[sys.argv[1]](*sys.argv[2:])
+    {"echo": echo, "ask": ask, "tap": tap, "want": want}[sys.argv[1]](*sys.argv[2:])
 
 
 if __name__ == "__main__":

@@ -90,9 +90,12 @@ void vsw_fdb_unclaim_all(struct vsw_port *port, struct list_head *claims)
 	}
 }
 
-/* Claim an address without a VLAN in one that the port is in. */
+/*
+ * Claim an address without a VLAN in one that the port is in. @rx_mode: it is
+ * what stands on the port that wants it.
+ */
 int vsw_fdb_claim_implied(struct vsw_port *port, const u8 *addr, u16 key,
-			  struct list_head *claims,
+			  bool rx_mode, struct list_head *claims,
 			  struct netlink_ext_ack *extack)
 {
 	struct vsw_entry *entry = vsw_fdb_claim(port, addr, key, extack);
@@ -100,6 +103,7 @@ int vsw_fdb_claim_implied(struct vsw_port *port, const u8 *addr, u16 key,
 	if (IS_ERR(entry))
 		return PTR_ERR(entry);
 	entry->implied = true;
+	entry->rx_mode = rx_mode;
 	list_add_tail(&entry->list, claims);
 	return 0;
 }
@@ -153,7 +157,7 @@ int vsw_fdb_check_others(const struct vsw_port *port, const struct vsw_vlans *v,
 }
 
 /* An address without a VLAN: in each one that the port is in, or in none. */
-int vsw_fdb_add_addr(struct vsw_port *port, const u8 *addr,
+int vsw_fdb_add_addr(struct vsw_port *port, const u8 *addr, bool rx_mode,
 		     struct netlink_ext_ack *extack)
 {
 	const struct vsw_vlans *v = rtnl_dereference(port->vlans);
@@ -168,8 +172,8 @@ int vsw_fdb_add_addr(struct vsw_port *port, const u8 *addr,
 	if (err)
 		return err;
 	for (i = 0; i < n; i++) {
-		err = vsw_fdb_claim_implied(port, addr, keys[i], &claims,
-					    extack);
+		err = vsw_fdb_claim_implied(port, addr, keys[i], rx_mode,
+					    &claims, extack);
 		if (err)
 			goto unclaim;
 	}
@@ -203,8 +207,8 @@ void vsw_fdb_flush(struct vsw_port *port)
 }
 
 /* @vid is 0 for an address without a VLAN. */
-static struct vsw_entry *vsw_fdb_find(const struct vsw_port *port,
-				      const u8 *addr, u16 vid)
+struct vsw_entry *vsw_fdb_find(const struct vsw_port *port, const u8 *addr,
+			       u16 vid)
 {
 	struct vsw_entry *entry;
 
@@ -262,11 +266,29 @@ static int vsw_fdb_add_vlan(struct vsw_port *port, const u8 *addr, u16 vid,
 	return err;
 }
 
+/* An address stays when the device on the port that asked for it goes. */
+void vsw_fdb_keep(struct vsw_port *port, const u8 *addr)
+{
+	struct vsw_entry *entry;
+	bool changed = false;
+
+	list_for_each_entry(entry, &port->member.entries, list) {
+		if (!entry->rx_mode ||
+		    !ether_addr_equal(entry->match.addr, addr))
+			continue;
+		entry->rx_mode = false;
+		changed = true;
+	}
+	if (changed)
+		WRITE_ONCE(port->rx_addresses, port->rx_addresses - 1);
+}
+
 int vsw_fdb_add(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 		const unsigned char *addr, u16 vid, u16 flags,
 		struct netlink_ext_ack *extack)
 {
 	struct vsw_port *port = netdev_priv(dev);
+	struct vsw_entry *entry;
 	int err;
 
 	err = vsw_port_may_change(port, extack);
@@ -278,13 +300,18 @@ int vsw_fdb_add(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 	if (flags & NLM_F_APPEND)
 		return vmq_refuse(port->uplink->vmq, extack, -EOPNOTSUPP,
 				  "an address of a port has one entry");
+	entry = vsw_fdb_find(port, addr, vid);
+	if (entry && entry->rx_mode) {
+		vsw_fdb_keep(port, addr);
+		return 0;
+	}
 	/* bridge fdb replace: it is there already. */
-	if (!(flags & NLM_F_EXCL) && vsw_fdb_find(port, addr, vid))
+	if (!(flags & NLM_F_EXCL) && entry)
 		return 0;
 
 	if (vid)
 		return vsw_fdb_add_vlan(port, addr, vid, extack);
-	return vsw_fdb_add_addr(port, addr, extack);
+	return vsw_fdb_add_addr(port, addr, false, extack);
 }
 
 int vsw_fdb_del(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
@@ -305,10 +332,16 @@ int vsw_fdb_del(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 	if (!vid && ether_addr_equal(addr, dev->dev_addr))
 		return vmq_refuse(port->uplink->vmq, extack, -EINVAL,
 				  "the port's own address, change it with ip link set");
+	if (entry->rx_mode)
+		return vmq_refuse(port->uplink->vmq, extack, -EINVAL,
+				  "the address of a device on the port, which has to go first");
 	if (vid)
 		vsw_fdb_unclaim(port, entry);
 	else
 		vsw_fdb_del_addr(port, addr);
+	/* A device on the port may want it still. */
+	if (!netdev_uc_empty(dev))
+		vsw_rx_mode_recheck(port);
 	return 0;
 }
 

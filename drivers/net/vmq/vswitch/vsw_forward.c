@@ -10,6 +10,7 @@
 #include <linux/etherdevice.h>
 #include <linux/rculist.h>
 #include <net/pkt_sched.h>
+#include "vsw_group.h"
 #include "vsw_priv.h"
 
 /*
@@ -166,15 +167,18 @@ static void vsw_uplink_deliver_clone(struct vsw_uplink *up,
 		dev_core_stats_rx_dropped_inc(up->dev);
 }
 
-/* A clone of a sent group frame for every port of the VLAN but @origin. */
+/* A clone of a sent frame for every port but @origin that wants it. */
 static void vsw_forward_flood(struct vsw_uplink *up, struct sk_buff *skb,
-			      u16 vid, const struct vsw_member *origin)
+			      const struct vmq_match *match,
+			      const struct vsw_member *origin)
 {
 	struct vsw_member *member = NULL;
+	struct vsw_flood flood;
 	struct sk_buff *clone;
 	struct vsw_port *port;
 
-	while ((member = vsw_table_next_rcu(&up->table, member, vid, origin))) {
+	vsw_group_begin_rcu(&flood, &up->table, match, origin);
+	while ((member = vsw_group_next_rcu(&flood, member))) {
 		port = vsw_member_port(member);
 		if (vsw_port_is_off(port))
 			continue;
@@ -197,6 +201,19 @@ static bool vsw_uplink_is_host(const struct net_device *dev, const u8 *addr)
 		if (ether_addr_equal(ha->addr, addr))
 			return true;
 	return false;
+}
+
+/*
+ * Is there a port that wants unicast which no port has an entry for? The host's
+ * is the host's, and what a queue without a port claims is that queue's, also
+ * while it comes by the default queue.
+ */
+static bool vsw_forward_is_watched(const struct vsw_uplink *up,
+				   const struct vmq_match *match)
+{
+	return vsw_group_any_promisc(&up->table) &&
+	       !vsw_uplink_is_host(up->dev, match->addr) &&
+	       !vmq_match_is_claimed_rcu(up->vmq, match);
 }
 
 /* A port with a real qdisc is stopped while its ring is full. */
@@ -325,6 +342,8 @@ static void vsw_port_switch(struct vsw_port *port, struct sk_buff *skb,
 		/* A bridge on the uplink may know who it is for. */
 		if ((up->dev->flags & IFF_PROMISC) && READ_ONCE(up->flood))
 			vsw_uplink_deliver_clone(up, skb);
+		if (vsw_forward_is_watched(up, match))
+			vsw_forward_flood(up, skb, match, &port->member);
 		vsw_port_send(port, skb);
 		return;
 	}
@@ -347,14 +366,16 @@ static void vsw_port_switch(struct vsw_port *port, struct sk_buff *skb,
 /*
  * What only the two ends of a wire may say to each other (802.1Q 8.6.3) is not
  * a VM's: PAUSE, by whatever address, would silence the link for all, and a
- * BPDU may make the switch shut it.
+ * BPDU may make the switch shut it. The uplink's owner may let some through.
  */
-static bool vsw_forward_is_link_local(const struct sk_buff *skb)
+static bool vsw_forward_is_barred(const struct vsw_port *port,
+				  const struct sk_buff *skb)
 {
 	const struct ethhdr *eth = (const struct ethhdr *)skb->data;
+	u16 bit = vsw_group_link_local(eth->h_dest);
 
-	return is_link_local_ether_addr(eth->h_dest) ||
-	       eth->h_proto == htons(ETH_P_PAUSE);
+	return eth->h_proto == htons(ETH_P_PAUSE) ||
+	       (bit && !(READ_ONCE(port->member.link_local) & bit));
 }
 
 static enum skb_drop_reason vsw_forward_check(struct sk_buff *skb,
@@ -369,7 +390,7 @@ static enum skb_drop_reason vsw_forward_check(struct sk_buff *skb,
 	reason = vsw_forward_match(match, skb);
 	if (unlikely(reason))
 		return reason;
-	if (unlikely(vsw_forward_is_link_local(skb)))
+	if (unlikely(vsw_forward_is_barred(netdev_priv(dev), skb)))
 		return SKB_DROP_REASON_UNHANDLED_PROTO;
 	return SKB_NOT_DROPPED_YET;
 }
@@ -392,7 +413,7 @@ netdev_tx_t vsw_forward_port_xmit(struct sk_buff *skb, struct net_device *dev)
 	}
 
 	if (is_multicast_ether_addr(match.addr)) {
-		vsw_forward_flood(port->uplink, skb, match.vlan, &port->member);
+		vsw_forward_flood(port->uplink, skb, &match, &port->member);
 		vsw_uplink_deliver_clone(port->uplink, skb);
 		vsw_port_send(port, skb);
 	} else {
@@ -413,13 +434,16 @@ static bool vsw_uplink_xmit(struct vmq_switch *sw, struct sk_buff *skb)
 	if (unlikely(vsw_forward_match(&match, skb)))
 		return false;
 	if (is_multicast_ether_addr(match.addr)) {
-		vsw_forward_flood(up, skb, match.vlan, NULL);
+		vsw_forward_flood(up, skb, &match, NULL);
 		return false;
 	}
 
 	to = vsw_forward_lookup(up, &match);
-	if (!to)
+	if (!to) {
+		if (vsw_forward_is_watched(up, &match))
+			vsw_forward_flood(up, skb, &match, NULL);
 		return false;
+	}
 	/* pktgen on the uplink may send one skb many times. */
 	skb = skb_share_check(skb, GFP_ATOMIC);
 	if (skb)
@@ -439,19 +463,21 @@ vsw_receive_claimant(struct vsw_uplink *up, const struct vmq_match *match)
 }
 
 /*
- * A group frame from the wire. The ports share clones of one copy: the frame
- * itself goes on to the uplink's GRO, which may take its memory apart.
+ * A frame from the wire for all who want it. The ports share clones of one
+ * copy: the frame itself goes on to the uplink's GRO, which may take its memory
+ * apart.
  */
-static void vsw_receive_group(struct vsw_uplink *up, struct sk_buff *skb,
-			      const struct vmq_match *match)
+static void vsw_receive_flood(struct vsw_uplink *up, struct sk_buff *skb,
+			      const struct vmq_match *match,
+			      const struct vsw_member *has_it)
 {
-	const struct vsw_member *has_it = vsw_receive_claimant(up, match);
 	struct sk_buff *copy = NULL, *clone;
 	struct vsw_member *member = NULL;
+	struct vsw_flood flood;
 	struct vsw_port *port;
 
-	while ((member = vsw_table_next_rcu(&up->table, member, match->vlan,
-					    has_it))) {
+	vsw_group_begin_rcu(&flood, &up->table, match, has_it);
+	while ((member = vsw_group_next_rcu(&flood, member))) {
 		port = vsw_member_port(member);
 		if (vsw_port_is_off(port))
 			continue;
@@ -502,13 +528,17 @@ static bool vsw_receive_one(struct vsw_uplink *up, struct napi_struct *napi,
 		return false;
 	}
 	if (is_multicast_ether_addr(match.addr)) {
-		vsw_receive_group(up, skb, &match);
+		vsw_receive_flood(up, skb, &match,
+				  vsw_receive_claimant(up, &match));
 		return false;
 	}
 
 	port = vsw_forward_lookup(up, &match);
-	if (!port)
+	if (!port) {
+		if (vsw_forward_is_watched(up, &match))
+			vsw_receive_flood(up, skb, &match, NULL);
 		return false;
+	}
 	skb_list_del_init(skb);
 	if (!vsw_port_adopt(port, skb))
 		return false;

@@ -51,6 +51,7 @@ static struct vsw_uplink *vsw_uplink_create(struct vmq_dev *vmq)
 	up->flood = true;
 	INIT_LIST_HEAD(&up->ports);
 	vsw_promote_init(up);
+	INIT_DELAYED_WORK(&up->rx_mode, vsw_rx_mode_work);
 
 	up->stats = netdev_alloc_pcpu_stats(struct vsw_switch_stats);
 	if (!up->stats)
@@ -105,9 +106,11 @@ void vsw_uplink_put(struct vsw_uplink *up)
 	if (--up->nr_ports)
 		return;
 
-	/* After this nothing schedules the work any more. */
+	/* After this nothing schedules the works any more. */
 	vmq_switch_detach(up->vmq, &up->sw);
 	vsw_promote_stop(up);
+	/* It only tries rtnl, so waiting for it under rtnl is safe. */
+	cancel_delayed_work_sync(&up->rx_mode);
 	/* The uplink went before its last port. */
 	if (up->gone)
 		vsw_uplink_free(up);

@@ -8,6 +8,7 @@
 #include <linux/if_arp.h>
 #include <net/rtnetlink.h>
 #include <uapi/linux/if_vmq.h>
+#include "vsw_group.h"
 #include "vsw_priv.h"
 
 #define VSW_PORT_FEATURES	(NETIF_F_SG | NETIF_F_HW_CSUM |		\
@@ -38,7 +39,7 @@ static int vsw_port_upper_is_foreign(struct net_device *upper,
 }
 
 /* Is the port, or something that stands on it, in the hands of another root? */
-static bool vsw_port_is_foreign(const struct vsw_port *port)
+bool vsw_port_is_foreign(const struct vsw_port *port)
 {
 	struct user_namespace *owner = dev_net(port->lower)->user_ns;
 	struct netdev_nested_priv priv = { .data = owner };
@@ -146,6 +147,7 @@ static void vsw_port_withdraw(struct vsw_port *port)
 		return;
 
 	vsw_table_member_del(&port->member);
+	vsw_group_leave(&port->uplink->table, &port->member);
 	vsw_queue_give(port);
 	vsw_fdb_flush(port);
 	vsw_uplink_put(port->uplink);
@@ -183,11 +185,6 @@ static int vsw_port_stop(struct net_device *dev)
 	return 0;
 }
 
-/* Group frames of its VLANs reach a port anyway: there is nothing to program. */
-static void vsw_port_set_rx_mode(struct net_device *dev)
-{
-}
-
 /* The new address is claimed first, so that a refusal changes nothing. */
 static int vsw_port_change_addr(struct vsw_port *port, const u8 *addr,
 				struct netlink_ext_ack *extack)
@@ -195,7 +192,7 @@ static int vsw_port_change_addr(struct vsw_port *port, const u8 *addr,
 	u8 old[ETH_ALEN];
 	int err;
 
-	err = vsw_fdb_add_addr(port, addr, extack);
+	err = vsw_fdb_add_addr(port, addr, false, extack);
 	if (err)
 		return err;
 	ether_addr_copy(old, port->dev->dev_addr);
@@ -242,7 +239,7 @@ const struct net_device_ops vsw_port_netdev_ops = {
 	.ndo_open		= vsw_port_open,
 	.ndo_stop		= vsw_port_stop,
 	.ndo_start_xmit		= vsw_forward_port_xmit,
-	.ndo_set_rx_mode	= vsw_port_set_rx_mode,
+	.ndo_set_rx_mode	= vsw_rx_mode_set,
 	.ndo_set_mac_address	= vsw_port_set_mac_address,
 	.ndo_validate_addr	= eth_validate_addr,
 	.ndo_fdb_add		= vsw_fdb_add,
@@ -294,7 +291,7 @@ static void vsw_port_setup(struct net_device *dev)
 	 * with interrupts off, could find it held by its own CPU.
 	 */
 	dev->priv_flags |= IFF_NO_QUEUE | IFF_DISABLE_NETPOLL |
-			   IFF_LIVE_ADDR_CHANGE;
+			   IFF_LIVE_ADDR_CHANGE | IFF_UNICAST_FLT;
 
 	dev->hw_features = VSW_PORT_FEATURES;
 	dev->features = VSW_PORT_FEATURES | NETIF_F_HW_VLAN_CTAG_TX |

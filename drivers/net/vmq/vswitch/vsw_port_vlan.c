@@ -182,8 +182,9 @@ static int vsw_port_vlan_claim(struct vsw_port *port, u16 first, const u16 *keys
 						keys[i]))
 				err = vsw_fdb_claim_implied(port,
 							    entry->match.addr,
-							    keys[i], claims,
-							    extack);
+							    keys[i],
+							    entry->rx_mode,
+							    claims, extack);
 		if (err)
 			break;
 	}
@@ -200,10 +201,15 @@ static void vsw_port_vlan_settle(struct vsw_port *port, u16 first,
 	struct vsw_entry *entry, *next;
 	struct list_head *all = &port->member.entries;
 
-	list_for_each_entry(entry, all, list)
-		if (vsw_port_vlan_has_key(keys, n, entry->match.vlan) &&
-		    vsw_port_vlan_is_addr(port, entry->match.addr, first))
-			entry->implied = true;
+	list_for_each_entry(entry, all, list) {
+		if (entry->implied ||
+		    !vsw_port_vlan_has_key(keys, n, entry->match.vlan) ||
+		    !vsw_port_vlan_is_addr(port, entry->match.addr, first))
+			continue;
+		entry->implied = true;
+		/* The owner's wish outlives that of a device on the port. */
+		vsw_fdb_keep(port, entry->match.addr);
+	}
 	list_for_each_entry_safe(entry, next, all, list)
 		if (entry->implied &&
 		    !vsw_port_vlan_has_key(keys, n, entry->match.vlan))

@@ -65,6 +65,8 @@ struct vsw_uplink {
 	struct vsw_weight weight;
 	/* Offers what came back to ports without a queue. */
 	struct delayed_work promote;
+	/* Brings the entries of ports in line with their unicast lists. */
+	struct delayed_work rx_mode;
 	/* Bits of enum vmq_freed: what came back since it was last offered. */
 	unsigned long freed;
 	/* When ports that could not take a queue are next asked; jiffies. */
@@ -98,6 +100,12 @@ struct vsw_port {
 	/* Frames sent and received when last measured; rtnl. */
 	u64 frames;
 	struct vsw_weight_port rank;
+	/* The unicast list may have changed since it was looked at. */
+	bool rx_stale;
+	/* Entries with vsw_entry.rx_mode, and what is wanted in vain. */
+	unsigned int rx_addresses;
+	unsigned int addresses_refused;
+	unsigned int groups_refused;
 
 	struct vmq_consumer consumer;
 	struct vsw_member member;
@@ -125,6 +133,7 @@ void vsw_uplink_put(struct vsw_uplink *up);
 extern struct rtnl_link_ops vsw_port_link_ops;
 extern const struct net_device_ops vsw_port_netdev_ops;
 
+bool vsw_port_is_foreign(const struct vsw_port *port);
 int vsw_port_may_change(const struct vsw_port *port,
 			struct netlink_ext_ack *extack);
 int vsw_port_check_addr(const struct vsw_port *port, const u8 *addr,
@@ -161,6 +170,11 @@ netdev_tx_t vsw_forward_port_xmit(struct sk_buff *skb, struct net_device *dev);
 void vsw_forward_hold(struct vsw_port *port);
 void vsw_forward_release(struct vsw_port *port);
 
+/* vsw_rx_mode.c */
+void vsw_rx_mode_set(struct net_device *dev);
+void vsw_rx_mode_recheck(struct vsw_port *port);
+void vsw_rx_mode_work(struct work_struct *work);
+
 /* vsw_fdb.c */
 struct vsw_entry *vsw_fdb_claim(struct vsw_port *port, const u8 *addr, u16 vid,
 				struct netlink_ext_ack *extack);
@@ -169,16 +183,19 @@ int vsw_fdb_publish(struct vsw_port *port, struct vsw_entry *entry,
 		    struct netlink_ext_ack *extack);
 void vsw_fdb_unclaim_all(struct vsw_port *port, struct list_head *claims);
 int vsw_fdb_claim_implied(struct vsw_port *port, const u8 *addr, u16 key,
-			  struct list_head *claims,
+			  bool rx_mode, struct list_head *claims,
 			  struct netlink_ext_ack *extack);
 int vsw_fdb_publish_all(struct vsw_port *port, struct list_head *claims,
 			struct netlink_ext_ack *extack);
 int vsw_fdb_check_others(const struct vsw_port *port, const struct vsw_vlans *v,
 			 const u8 *addr, struct netlink_ext_ack *extack);
-int vsw_fdb_add_addr(struct vsw_port *port, const u8 *addr,
+int vsw_fdb_add_addr(struct vsw_port *port, const u8 *addr, bool rx_mode,
 		     struct netlink_ext_ack *extack);
 void vsw_fdb_del_addr(struct vsw_port *port, const u8 *addr);
+void vsw_fdb_keep(struct vsw_port *port, const u8 *addr);
 void vsw_fdb_flush(struct vsw_port *port);
+struct vsw_entry *vsw_fdb_find(const struct vsw_port *port, const u8 *addr,
+			       u16 vid);
 int vsw_fdb_add(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 		const unsigned char *addr, u16 vid, u16 flags,
 		struct netlink_ext_ack *extack);

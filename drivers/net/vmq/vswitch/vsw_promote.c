@@ -147,6 +147,9 @@ void vsw_promote_freed(struct vmq_switch *sw, enum vmq_freed what)
 	set_bit(what, &up->freed);
 	/* At once, also where a retry is due later. */
 	mod_delayed_work(system_wq, &up->promote, 0);
+	/* Room for what was refused. A failure frees a filter, too: no hurry. */
+	if (what == VMQ_FREED_FILTER)
+		schedule_delayed_work(&up->rx_mode, HZ / 10);
 }
 
 /*

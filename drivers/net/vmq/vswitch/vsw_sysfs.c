@@ -3,6 +3,7 @@
 #include <linux/device.h>
 #include <linux/rtnetlink.h>
 #include <linux/sysfs.h>
+#include "vsw_group.h"
 #include "vsw_priv.h"
 
 static struct vsw_port *vsw_sysfs_port(struct device *dev)
@@ -141,6 +142,50 @@ static ssize_t queue_weight_store(struct device *dev,
 	return vsw_sysfs_store(dev, attr, buf, len, vsw_sysfs_set_weight);
 }
 static DEVICE_ATTR_RW(queue_weight);
+static int vsw_sysfs_set_link_local(struct vsw_port *port, const char *text)
+{
+	u16 mask;
+
+	if (kstrtou16(text, 0, &mask))
+		return vmq_refuse(port->uplink->vmq, NULL, -EINVAL,
+				  "link_local takes a mask of 16 bits, bit n for 01:80:c2:00:00:0n");
+	if (mask & VSW_LINK_LOCAL_NEVER)
+		return vmq_refuse(port->uplink->vmq, NULL, -EINVAL,
+				  "spanning tree, PAUSE and LACP (bits 0, 1 and 2) are the link's own");
+	WRITE_ONCE(port->member.link_local, mask);
+	return 0;
+}
+
+static ssize_t link_local_show(struct device *dev,
+			       struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%#x\n",
+			  READ_ONCE(vsw_sysfs_port(dev)->member.link_local));
+}
+
+static ssize_t link_local_store(struct device *dev,
+				struct device_attribute *attr, const char *buf,
+				size_t len)
+{
+	return vsw_sysfs_store(dev, attr, buf, len, vsw_sysfs_set_link_local);
+}
+static DEVICE_ATTR_RW(link_local);
+
+static ssize_t addresses_refused_show(struct device *dev,
+				      struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  READ_ONCE(vsw_sysfs_port(dev)->addresses_refused));
+}
+static DEVICE_ATTR_RO(addresses_refused);
+
+static ssize_t groups_refused_show(struct device *dev,
+				   struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  READ_ONCE(vsw_sysfs_port(dev)->groups_refused));
+}
+static DEVICE_ATTR_RO(groups_refused);
 
 /* The device goes before the port's files do, as vsw_sysfs_emit_switch() says. */
 static ssize_t cpu_show(struct device *dev, struct device_attribute *attr,
@@ -254,7 +299,10 @@ static struct attribute *vsw_sysfs_port_attrs[] = {
 	&dev_attr_reason.attr,
 	&dev_attr_exclusive.attr,
 	&dev_attr_queue_weight.attr,
+	&dev_attr_link_local.attr,
 	&dev_attr_cpu.attr,
+	&dev_attr_addresses_refused.attr,
+	&dev_attr_groups_refused.attr,
 	&dev_attr_rx_queue_packets.attr,
 	&dev_attr_rx_switch_packets.attr,
 	&dev_attr_lookups.attr,
