@@ -145,10 +145,10 @@ static void vsw_rx_mode_drop_old(struct vsw_port *port,
 }
 
 static int vsw_rx_mode_may_claim(const struct vsw_port *port, const u8 *addr,
-				 struct netlink_ext_ack *extack)
+				 bool foreign, struct netlink_ext_ack *extack)
 {
 	/* Who set the address of a device in a container? Its root may have. */
-	if (vsw_port_is_foreign(port)) {
+	if (foreign) {
 		NL_SET_ERR_MSG(extack,
 			       "addresses of a port belong to the uplink's owner");
 		return -EPERM;
@@ -167,13 +167,13 @@ static int vsw_rx_mode_may_claim(const struct vsw_port *port, const u8 *addr,
 }
 
 static int vsw_rx_mode_claim(struct vsw_port *port, const u8 *addr,
-			     struct netlink_ext_ack *extack)
+			     bool foreign, struct netlink_ext_ack *extack)
 {
 	int err;
 
 	if (vsw_fdb_find(port, addr, VMQ_VLAN_UNTAGGED))
 		return 0;
-	err = vsw_rx_mode_may_claim(port, addr, extack) ?:
+	err = vsw_rx_mode_may_claim(port, addr, foreign, extack) ?:
 	      vsw_fdb_add_addr(port, addr, true, extack);
 	if (err)
 		return err;
@@ -183,6 +183,8 @@ static int vsw_rx_mode_claim(struct vsw_port *port, const u8 *addr,
 
 static void vsw_rx_mode_sync(struct vsw_port *port)
 {
+	/* Once: a container's root may put any number of devices on a port. */
+	bool foreign = vsw_port_is_foreign(port);
 	unsigned int i, n, refused = 0;
 	struct netlink_ext_ack extack;
 	u8 (*addrs)[ETH_ALEN];
@@ -198,7 +200,7 @@ static void vsw_rx_mode_sync(struct vsw_port *port)
 	for (i = 0; i < n; i++) {
 		/* Its text is of the last refusal. */
 		extack = (struct netlink_ext_ack){};
-		err = vsw_rx_mode_claim(port, addrs[i], &extack);
+		err = vsw_rx_mode_claim(port, addrs[i], foreign, &extack);
 		if (!err)
 			continue;
 		if (++refused > port->addresses_refused && net_ratelimit())
