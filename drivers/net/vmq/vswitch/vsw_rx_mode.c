@@ -52,17 +52,20 @@ static bool vsw_rx_mode_wants_unknown(const struct vsw_port *port)
 static void vsw_rx_mode_join(struct vsw_port *port)
 {
 	struct net_device *dev = port->dev;
-	unsigned int room = min(netdev_mc_count(dev), VSW_GROUPS_MAX);
+	unsigned int wanted = netdev_mc_count(dev);
+	unsigned int room = min(wanted, VSW_GROUPS_MAX);
 	struct vsw_groups *groups = room ? vsw_groups_alloc(room) : NULL;
-	bool all = dev->flags & (IFF_PROMISC | IFF_ALLMULTI);
+	bool all = dev->flags & (IFF_PROMISC | IFF_ALLMULTI) ||
+		   (room && !groups);
 	const struct netdev_hw_addr *ha;
-	unsigned int refused = 0;
 
+	/* The list may be of any length: no further than there is room. */
 	if (groups)
 		netdev_for_each_mc_addr(ha, dev)
-			refused += !vsw_groups_add(groups, ha->addr);
-	WRITE_ONCE(port->groups_refused, refused);
-	vsw_group_join(&port->member, groups, all || (room && !groups));
+			if (!vsw_groups_add(groups, ha->addr))
+				break;
+	WRITE_ONCE(port->groups_refused, all ? 0 : wanted - room);
+	vsw_group_join(&port->member, groups, all);
 }
 
 /* The port's unicast list is looked at again, soon. Any context. */
