@@ -48,6 +48,19 @@ static int table_lookup(struct table_test *t, u32 addr, u16 vlan)
 	return member;
 }
 
+static bool table_has_source(struct table_test *t, unsigned int member,
+			     u32 addr)
+{
+	struct vmq_match m;
+	bool has;
+
+	table_match(&m, addr, 0);
+	rcu_read_lock();
+	has = vsw_table_has_source_rcu(&t->table, &t->members[member], m.addr);
+	rcu_read_unlock();
+	return has;
+}
+
 /* The members that get a clone, as digits in the order they get it. */
 static const char *table_clones(struct table_test *t, u16 vid, int origin)
 {
@@ -304,6 +317,28 @@ static void vsw_table_test_random(struct kunit *test)
 	}
 }
 
+/* An address is its member's in whatever VLAN, as long as one entry is left. */
+static void vsw_table_test_source(struct kunit *test)
+{
+	struct table_test *t = test->priv;
+
+	KUNIT_ASSERT_EQ(test, table_insert(t, 0, 0, 1, 7), 0);
+	KUNIT_ASSERT_EQ(test, table_insert(t, 1, 0, 1, 9), 0);
+	KUNIT_ASSERT_EQ(test, table_insert(t, 2, 1, 1, 0), 0);
+	KUNIT_EXPECT_TRUE(test, table_has_source(t, 0, 1));
+	KUNIT_EXPECT_TRUE(test, table_has_source(t, 1, 1));
+	KUNIT_EXPECT_FALSE(test, table_has_source(t, 2, 1));
+	KUNIT_EXPECT_FALSE(test, table_has_source(t, 0, 2));
+	vsw_table_remove(&t->table, &t->entries[0]);
+	KUNIT_EXPECT_TRUE(test, table_has_source(t, 0, 1));
+	vsw_table_remove(&t->table, &t->entries[1]);
+	KUNIT_EXPECT_FALSE(test, table_has_source(t, 0, 1));
+	KUNIT_EXPECT_TRUE(test, table_has_source(t, 1, 1));
+	/* What is refused leaves nothing behind. */
+	KUNIT_EXPECT_EQ(test, table_insert(t, 3, 3, 1, 0), -EEXIST);
+	KUNIT_EXPECT_FALSE(test, table_has_source(t, 3, 1));
+}
+
 static struct kunit_case vsw_table_test_cases[] = {
 	KUNIT_CASE(vsw_table_test_lookup),
 	KUNIT_CASE(vsw_table_test_exists),
@@ -313,6 +348,7 @@ static struct kunit_case vsw_table_test_cases[] = {
 	KUNIT_CASE(vsw_table_test_clones),
 	KUNIT_CASE(vsw_table_test_leave_vlan),
 	KUNIT_CASE(vsw_table_test_member_gone),
+	KUNIT_CASE(vsw_table_test_source),
 	KUNIT_CASE(vsw_table_test_random),
 	{}
 };

@@ -17,19 +17,36 @@ static const struct rhashtable_params vsw_table_params = {
 	.automatic_shrinking = true,
 };
 
+/* The same entries by address alone. */
+static const struct rhashtable_params vsw_table_source_params = {
+	.head_offset = offsetof(struct vsw_entry, source),
+	.key_offset = offsetof(struct vsw_entry, match.addr),
+	.key_len = ETH_ALEN,
+	.automatic_shrinking = true,
+};
+
 int vsw_table_init(struct vsw_table *table)
 {
+	int err;
+
 	INIT_LIST_HEAD(&table->members);
 	table->nr_any = 0;
 	table->nr_groups = 0;
 	atomic_set(&table->nr_promisc, 0);
-	return rhashtable_init(&table->hash, &vsw_table_params);
+	err = rhashtable_init(&table->hash, &vsw_table_params);
+	if (err)
+		return err;
+	err = rhltable_init(&table->sources, &vsw_table_source_params);
+	if (err)
+		rhashtable_destroy(&table->hash);
+	return err;
 }
 EXPORT_SYMBOL_IF_KUNIT(vsw_table_init);
 
 /* The table is empty and no reader is left. */
 void vsw_table_fini(struct vsw_table *table)
 {
+	rhltable_destroy(&table->sources);
 	rhashtable_destroy(&table->hash);
 }
 EXPORT_SYMBOL_IF_KUNIT(vsw_table_fini);
@@ -133,6 +150,13 @@ int vsw_table_insert(struct vsw_table *table, struct vsw_entry *entry)
 					    vsw_table_params);
 	if (err)
 		return err;
+	err = rhltable_insert(&table->sources, &entry->source,
+			      vsw_table_source_params);
+	if (err) {
+		rhashtable_remove_fast(&table->hash, &entry->node,
+				       vsw_table_params);
+		return err;
+	}
 
 	list_add_tail(&entry->list, &entry->member->entries);
 	if (any)
@@ -147,6 +171,8 @@ EXPORT_SYMBOL_IF_KUNIT(vsw_table_insert);
 /* The caller frees @entry after a grace period. */
 void vsw_table_remove(struct vsw_table *table, struct vsw_entry *entry)
 {
+	rhltable_remove(&table->sources, &entry->source,
+			vsw_table_source_params);
 	rhashtable_remove_fast(&table->hash, &entry->node, vsw_table_params);
 	list_del(&entry->list);
 	vsw_table_count_group(table, entry, -1);
@@ -190,6 +216,21 @@ struct vsw_entry *vsw_table_lookup_rcu(struct vsw_table *table,
 	return vsw_table_lookup_any(table, match);
 }
 EXPORT_SYMBOL_IF_KUNIT(vsw_table_lookup_rcu);
+
+/* Is this an address of the member, in whatever VLAN? */
+bool vsw_table_has_source_rcu(struct vsw_table *table,
+			      const struct vsw_member *member, const u8 *addr)
+{
+	struct rhlist_head *pos, *list;
+	struct vsw_entry *entry;
+
+	list = rhltable_lookup(&table->sources, addr, vsw_table_source_params);
+	rhl_for_each_entry_rcu(entry, pos, list, source)
+		if (entry->member == member)
+			return true;
+	return false;
+}
+EXPORT_SYMBOL_IF_KUNIT(vsw_table_has_source_rcu);
 
 /*
  * Walk the members of a VLAN except @origin, which never gets its own frame

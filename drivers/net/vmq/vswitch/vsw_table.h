@@ -39,6 +39,8 @@ struct vsw_member {
 /* One instance says that frames matching @match are for @member. */
 struct vsw_entry {
 	struct rhash_head node;
+	/* Among the entries with the same address, of any VLAN and member. */
+	struct rhlist_head source;
 	struct vmq_match match;
 	struct vsw_member *member;
 	struct list_head list;
@@ -53,6 +55,7 @@ struct vsw_entry {
 /* One instance is the table of one uplink. Written under rtnl, read in RCU. */
 struct vsw_table {
 	struct rhashtable hash;
+	struct rhltable sources;
 	struct list_head members;
 	/* Entries for any VLAN. */
 	unsigned int nr_any;
@@ -80,6 +83,8 @@ struct vsw_entry *vsw_table_find(struct vsw_table *table,
 				 const struct vmq_match *match);
 struct vsw_entry *vsw_table_lookup_rcu(struct vsw_table *table,
 				       const struct vmq_match *match);
+bool vsw_table_has_source_rcu(struct vsw_table *table,
+			      const struct vsw_member *member, const u8 *addr);
 struct vsw_member *vsw_table_next_rcu(struct vsw_table *table,
 				      struct vsw_member *prev, u16 vid,
 				      const struct vsw_member *origin);
