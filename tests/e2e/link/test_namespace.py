@@ -162,12 +162,14 @@ def attack_port_files(h, enter):
     )
     out = h.g.out(f"{enter} bash -c {shlex.quote(script)}")
     say(f"the port's files, as its root: {' '.join(out.split())}")
-    names = "queue exclusive vlan_mode vlan native_vlan isolation priority_trust link_local addresses_refused groups_refused".split()
+    names = "queue exclusive vlan_mode vlan native_vlan isolation priority_trust link_local addresses_refused groups_refused"
+    names += " spoof_check allowed_macs dhcp_guard router_guard storm_pps tx_max_mbps mirror_to"
+    names = names.split()
     assert set(names) <= set(out.split()) and "WRITTEN" not in out
     # What the others of the uplink do is not shown.
-    script = "cd /mnt/class/net/vm1/vmq && grep . lookups reflected cpu 2>&1; cat rx_queue_packets"
+    script = "cd /mnt/class/net/vm1/vmq && grep . lookups reflected cpu mirror_to 2>&1; cat rx_queue_packets"
     out = h.g.out(f"{enter} bash -c {shlex.quote(script)}")
-    assert out.count("Operation not permitted") == 3 and out.splitlines()[-1].isdigit(), out
+    assert out.count("Operation not permitted") == 4 and out.splitlines()[-1].isdigit(), out
 
 
 def attack_netlink(h, enter):

@@ -26,12 +26,6 @@ static struct vsw_port *vsw_member_port(struct vsw_member *member)
 	return container_of(member, struct vsw_port, member);
 }
 
-/* Frames for a port that is off are dropped, and it sends none. */
-static bool vsw_port_is_off(const struct vsw_port *port)
-{
-	return !netif_running(port->dev) || READ_ONCE(port->starved);
-}
-
 static struct vsw_port *vsw_forward_lookup(struct vsw_uplink *up,
 					   const struct vmq_match *match)
 {
@@ -84,6 +78,15 @@ static void vsw_port_count_switched(struct vsw_port *port)
 	u64_stats_update_end(&stats->syncp);
 }
 
+static void vsw_port_count_mirrored(struct vsw_port *port)
+{
+	struct vsw_port_stats *stats = this_cpu_ptr(port->stats);
+
+	u64_stats_update_begin(&stats->syncp);
+	u64_stats_inc(&stats->rx_mirror_packets);
+	u64_stats_update_end(&stats->syncp);
+}
+
 static void vsw_port_count_queue(struct vsw_port *port, unsigned int packets)
 {
 	struct vsw_port_stats *stats = this_cpu_ptr(port->stats);
@@ -106,7 +109,7 @@ static bool vsw_port_admit(struct vsw_port *port, struct sk_buff *skb)
 }
 
 /* The frame becomes one that the port received; false: dropped and counted. */
-static bool vsw_port_adopt(struct vsw_port *port, struct sk_buff *skb)
+static bool vsw_port_take(struct vsw_port *port, struct sk_buff *skb)
 {
 	struct net_device *dev = port->dev;
 
@@ -115,8 +118,6 @@ static bool vsw_port_adopt(struct vsw_port *port, struct sk_buff *skb)
 		dev_dstats_rx_dropped(dev);
 		return false;
 	}
-	if (unlikely(!vsw_port_admit(port, skb)))
-		return false;
 	dev_dstats_rx_add(dev, skb->len);
 	skb->dev = dev;
 	/* The port has one queue, whatever ring the frame came from. */
@@ -125,25 +126,61 @@ static bool vsw_port_adopt(struct vsw_port *port, struct sk_buff *skb)
 	return true;
 }
 
-/* A sent frame is delivered to a local port. */
-static void vsw_port_deliver(struct vsw_port *port, struct sk_buff *skb)
+/* Of a frame from the NIC. A mirror gets it before GRO does. */
+static bool vsw_port_adopt(struct vsw_port *port, struct sk_buff *skb)
+{
+	unsigned long policy = READ_ONCE(port->policy) & VSW_POLICY_RECEIVE;
+
+	if (unlikely(policy) && netif_running(port->dev))
+		vsw_policy_receive(port, skb, policy);
+	return vsw_port_admit(port, skb) && vsw_port_take(port, skb);
+}
+
+/* A sent frame is put on its way up a port's stack; false: dropped, counted. */
+static bool vsw_port_pass(struct vsw_port *port, struct sk_buff *skb)
 {
 	struct net_device *dev = port->dev;
-	unsigned int len;
+	unsigned int len = skb->len;
 
 	if (unlikely(vsw_port_is_off(port))) {
 		kfree_skb_reason(skb, SKB_DROP_REASON_DEV_READY);
 		dev_dstats_rx_dropped(dev);
-		return;
+		return false;
 	}
-	if (unlikely(!vsw_port_admit(port, skb)))
-		return;
-	len = skb->len;
 	/* Both count their drops on the port themselves. */
 	if (__dev_forward_skb(dev, skb) || __netif_rx(skb) != NET_RX_SUCCESS)
-		return;
+		return false;
 	dev_dstats_rx_add(dev, len);
-	vsw_port_count_switched(port);
+	return true;
+}
+
+/* A sent frame is delivered to a local port. */
+static void vsw_port_deliver(struct vsw_port *port, struct sk_buff *skb)
+{
+	struct sk_buff *copy = vsw_mirror_clone(port, skb);
+
+	if (vsw_port_admit(port, skb) && vsw_port_pass(port, skb)) {
+		vsw_port_count_switched(port);
+		vsw_mirror_deliver(port, copy);
+	} else {
+		consume_skb(copy);
+	}
+}
+
+/* A copy of what another port sent, or got from the switch. */
+void vsw_forward_deliver_mirrored(struct vsw_port *to, struct sk_buff *skb)
+{
+	if (vsw_port_pass(to, skb))
+		vsw_port_count_mirrored(to);
+}
+
+/* A copy of what another port got from the NIC. NAPI context. */
+void vsw_forward_receive_mirrored(struct vsw_port *to, struct sk_buff *skb)
+{
+	if (!vsw_port_take(to, skb))
+		return;
+	vsw_port_count_mirrored(to);
+	netif_receive_skb(skb);
 }
 
 /* A sent frame is delivered to the uplink's stack. */
@@ -191,7 +228,7 @@ static void vsw_forward_flood(struct vsw_uplink *up, struct sk_buff *skb,
 }
 
 /* Does the uplink's stack want unicast to this address? RCU read side. */
-static bool vsw_uplink_is_host(const struct net_device *dev, const u8 *addr)
+bool vsw_forward_is_host(const struct net_device *dev, const u8 *addr)
 {
 	const struct netdev_hw_addr *ha;
 
@@ -212,7 +249,7 @@ static bool vsw_forward_is_watched(const struct vsw_uplink *up,
 				   const struct vmq_match *match)
 {
 	return vsw_group_any_promisc(&up->table) &&
-	       !vsw_uplink_is_host(up->dev, match->addr) &&
+	       !vsw_forward_is_host(up->dev, match->addr) &&
 	       !vmq_match_is_claimed_rcu(up->vmq, match);
 }
 
@@ -237,13 +274,17 @@ static void vsw_port_stop_if_full(struct vsw_port *port, u16 id)
 
 static void vsw_port_post(struct vsw_port *port, struct sk_buff *skb)
 {
+	struct sk_buff *copy = vsw_mirror_clone(port, skb);
 	unsigned int len = skb->len;
 	u16 id = READ_ONCE(port->queue);
 
-	if (vmq_queue_xmit(port->uplink->vmq, id, skb) == NET_XMIT_SUCCESS)
+	if (vmq_queue_xmit(port->uplink->vmq, id, skb) == NET_XMIT_SUCCESS) {
 		dev_dstats_tx_add(port->dev, len);
-	else
+		vsw_mirror_deliver(port, copy);
+	} else {
 		dev_dstats_tx_dropped(port->dev);
+		consume_skb(copy);
+	}
 	vsw_port_stop_if_full(port, id);
 }
 
@@ -338,7 +379,7 @@ static void vsw_port_switch(struct vsw_port *port, struct sk_buff *skb,
 	struct vsw_uplink *up = port->uplink;
 	unsigned int len = skb->len;
 
-	if (!to && !vsw_uplink_is_host(up->dev, match->addr)) {
+	if (!to && !vsw_forward_is_host(up->dev, match->addr)) {
 		/* A bridge on the uplink may know who it is for. */
 		if ((up->dev->flags & IFF_PROMISC) && READ_ONCE(up->flood))
 			vsw_uplink_deliver_clone(up, skb);
@@ -357,6 +398,7 @@ static void vsw_port_switch(struct vsw_port *port, struct sk_buff *skb,
 	/* The uplink's driver does this for what goes to the wire. */
 	skb_tx_timestamp(skb);
 	dev_dstats_tx_add(port->dev, len);
+	vsw_mirror_deliver(port, vsw_mirror_clone(port, skb));
 	if (to)
 		vsw_port_deliver(to, skb);
 	else
@@ -390,9 +432,22 @@ static enum skb_drop_reason vsw_forward_check(struct sk_buff *skb,
 	reason = vsw_forward_match(match, skb);
 	if (unlikely(reason))
 		return reason;
-	if (unlikely(vsw_forward_is_barred(netdev_priv(dev), skb)))
+	if (unlikely(vsw_forward_is_barred(port, skb)))
 		return SKB_DROP_REASON_UNHANDLED_PROTO;
 	return SKB_NOT_DROPPED_YET;
+}
+
+/* A frame that the port may send. Context: BH off, RCU read side. */
+void vsw_forward_send(struct vsw_port *port, struct sk_buff *skb,
+		      const struct vmq_match *match)
+{
+	if (is_multicast_ether_addr(match->addr)) {
+		vsw_forward_flood(port->uplink, skb, match, &port->member);
+		vsw_uplink_deliver_clone(port->uplink, skb);
+		vsw_port_send(port, skb);
+	} else {
+		vsw_port_switch(port, skb, match);
+	}
 }
 
 netdev_tx_t vsw_forward_port_xmit(struct sk_buff *skb, struct net_device *dev)
@@ -400,6 +455,7 @@ netdev_tx_t vsw_forward_port_xmit(struct sk_buff *skb, struct net_device *dev)
 	struct vsw_port *port = netdev_priv(dev);
 	enum skb_drop_reason reason;
 	struct vmq_match match;
+	unsigned long policy;
 
 	/* The caller's is of the BH kind, the table asks for the plain one. */
 	rcu_read_lock();
@@ -412,13 +468,9 @@ netdev_tx_t vsw_forward_port_xmit(struct sk_buff *skb, struct net_device *dev)
 		goto unlock;
 	}
 
-	if (is_multicast_ether_addr(match.addr)) {
-		vsw_forward_flood(port->uplink, skb, &match, &port->member);
-		vsw_uplink_deliver_clone(port->uplink, skb);
-		vsw_port_send(port, skb);
-	} else {
-		vsw_port_switch(port, skb, &match);
-	}
+	policy = READ_ONCE(port->policy) & VSW_POLICY_SEND;
+	if (!policy || vsw_policy_admit(port, skb, &match, policy))
+		vsw_forward_send(port, skb, &match);
 unlock:
 	rcu_read_unlock();
 	return NETDEV_TX_OK;

@@ -96,7 +96,9 @@ int vsw_port_check_addr(const struct vsw_port *port, const u8 *addr,
 {
 	int err;
 
-	err = vsw_port_may_change(port, extack) ?:
+	/* What the uplink's owner has listed is anybody's to take. */
+	err = vsw_policy_is_allowed(port, addr) ? 0 :
+	      vsw_port_may_change(port, extack) ?:
 	      vsw_port_check_asker(port, extack);
 	if (err)
 		return err;
@@ -169,6 +171,7 @@ static void vsw_port_destructor(struct net_device *dev)
 	struct vsw_port *port = netdev_priv(dev);
 
 	netdev_put(port->lower, &port->lower_tracker);
+	vsw_policy_fini(port);
 	free_percpu(port->stats);
 	kfree(rcu_access_pointer(port->vlans));
 }
@@ -182,6 +185,7 @@ static int vsw_port_open(struct net_device *dev)
 static int vsw_port_stop(struct net_device *dev)
 {
 	netif_tx_stop_all_queues(dev);
+	vsw_shape_stop(netdev_priv(dev));
 	return 0;
 }
 
@@ -382,6 +386,7 @@ static void vsw_port_prepare(struct vsw_port *port, struct net_device *dev,
 	INIT_LIST_HEAD(&port->node);
 	skb_queue_head_init(&port->held);
 	vsw_weight_port_init(&port->rank);
+	vsw_policy_init(port);
 }
 
 static int vsw_port_claim(struct vsw_port *port, struct vmq_dev *vmq,
@@ -477,6 +482,7 @@ static void vsw_port_dellink(struct net_device *dev, struct list_head *head)
 {
 	struct vsw_port *port = netdev_priv(dev);
 
+	vsw_mirror_leave(port);
 	/* Off the list: the uplink's end must not delete it once more. */
 	list_del_init(&port->node);
 	vsw_promote_leave(port);

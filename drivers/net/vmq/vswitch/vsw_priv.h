@@ -8,6 +8,7 @@
 #include <linux/u64_stats_sync.h>
 #include <linux/workqueue.h>
 #include <vmq/switch.h>
+#include "vsw_policy.h"
 #include "vsw_table.h"
 #include "vsw_weight.h"
 #include "vsw_vlan.h"
@@ -43,6 +44,9 @@ struct vsw_port_stats {
 	u64_stats_t rx_switch_packets;
 	u64_stats_t rx_vlan_mismatch_packets;
 	u64_stats_t tx_vlan_dropped;
+	u64_stats_t rx_mirror_packets;
+	/* By the bit of the policy that they offended. */
+	u64_stats_t tx_policy_dropped[VSW_POLICY_SEND_BITS];
 };
 
 /* One instance is the switch of one uplink, attached while it has a port. */
@@ -106,6 +110,8 @@ struct vsw_port {
 	unsigned int rx_addresses;
 	unsigned int addresses_refused;
 	unsigned int groups_refused;
+	/* Bits of enum vsw_policy_bit: all that is on, in one word. */
+	unsigned long policy;
 
 	struct vmq_consumer consumer;
 	struct vsw_member member;
@@ -121,7 +127,26 @@ struct vsw_port {
 	struct list_head node;
 	/* Its lock is taken before that of the uplink's tx queue. */
 	struct sk_buff_head held;
+
+	/* Addresses that the VM may use besides its own; written under rtnl. */
+	struct vsw_allowed __rcu *allowed;
+	/* Who gets a copy of all frames; written under rtnl. */
+	struct vsw_port __rcu *mirror;
+	/* Ports that this one gets copies of; rtnl. */
+	unsigned int mirrored;
+	/* Limit of group and unknown frames: of a second, and what one costs. */
+	u32 storm_pps;
+	u32 storm_cost;
+	struct vsw_bucket storm;
+	struct vsw_heard *heard;
+	struct vsw_shaper shaper;
 };
+
+/* Frames for a port that is off are dropped, and it sends none. */
+static inline bool vsw_port_is_off(const struct vsw_port *port)
+{
+	return !netif_running(port->dev) || READ_ONCE(port->starved);
+}
 
 /* vsw_main.c */
 struct vsw_uplink *vsw_uplink_find(const struct net_device *dev);
@@ -167,6 +192,11 @@ extern const struct vmq_switch_ops vsw_forward_switch_ops;
 extern const struct vmq_consumer_ops vsw_forward_consumer_ops;
 
 netdev_tx_t vsw_forward_port_xmit(struct sk_buff *skb, struct net_device *dev);
+void vsw_forward_send(struct vsw_port *port, struct sk_buff *skb,
+		      const struct vmq_match *match);
+bool vsw_forward_is_host(const struct net_device *dev, const u8 *addr);
+void vsw_forward_deliver_mirrored(struct vsw_port *to, struct sk_buff *skb);
+void vsw_forward_receive_mirrored(struct vsw_port *to, struct sk_buff *skb);
 void vsw_forward_hold(struct vsw_port *port);
 void vsw_forward_release(struct vsw_port *port);
 
@@ -174,6 +204,41 @@ void vsw_forward_release(struct vsw_port *port);
 void vsw_rx_mode_set(struct net_device *dev);
 void vsw_rx_mode_recheck(struct vsw_port *port);
 void vsw_rx_mode_work(struct work_struct *work);
+/* vsw_policy.c */
+void vsw_policy_init(struct vsw_port *port);
+void vsw_policy_fini(struct vsw_port *port);
+void vsw_policy_set(struct vsw_port *port, enum vsw_policy_bit bit, bool on);
+int vsw_policy_set_storm(struct vsw_port *port, u32 pps);
+void vsw_policy_set_allowed(struct vsw_port *port, struct vsw_allowed *list);
+bool vsw_policy_is_allowed(const struct vsw_port *port, const u8 *addr);
+bool vsw_policy_admit(struct vsw_port *port, struct sk_buff *skb,
+		      const struct vmq_match *match, unsigned long policy);
+void vsw_policy_receive(struct vsw_port *port, const struct sk_buff *skb,
+			unsigned long policy);
+void vsw_policy_drop(struct vsw_port *port, struct sk_buff *skb,
+		     enum vsw_policy_bit why);
+
+/* vsw_shape.c */
+void vsw_shape_init(struct vsw_port *port);
+void vsw_shape_stop(struct vsw_port *port);
+void vsw_shape_set_rate(struct vsw_port *port, u32 mbps);
+void vsw_shape_xmit(struct vsw_port *port, struct sk_buff *skb,
+		    const struct vmq_match *match);
+
+/* vsw_mirror.c */
+int vsw_mirror_set(struct vsw_port *port, const char *name);
+void vsw_mirror_leave(struct vsw_port *port);
+void vsw_mirror_deliver(struct vsw_port *port, struct sk_buff *copy);
+struct sk_buff *__vsw_mirror_clone(struct vsw_port *port, struct sk_buff *skb);
+void vsw_mirror_receive(struct vsw_port *port, const struct sk_buff *skb);
+
+static inline struct sk_buff *vsw_mirror_clone(struct vsw_port *port,
+					       struct sk_buff *skb)
+{
+	if (likely(!(READ_ONCE(port->policy) & BIT(VSW_POLICY_MIRROR))))
+		return NULL;
+	return __vsw_mirror_clone(port, skb);
+}
 
 /* vsw_fdb.c */
 struct vsw_entry *vsw_fdb_claim(struct vsw_port *port, const u8 *addr, u16 vid,
@@ -229,9 +294,12 @@ int vsw_bridge_getlink(struct sk_buff *skb, u32 pid, u32 seq,
 /* vsw_sysfs.c */
 extern const struct attribute_group vsw_sysfs_port_group;
 
-ssize_t vsw_sysfs_store(struct device *dev, const struct device_attribute *attr,
-			const char *buf, size_t len,
-			int (*set)(struct vsw_port *port, const char *text));
+struct vsw_port *vsw_sysfs_port(struct device *dev);
+bool vsw_sysfs_is_guest(const struct vsw_port *port);
+ssize_t vsw_sysfs_store(struct device *dev,
+			const struct device_attribute *attr, const char *buf,
+			size_t len, int (*set)(struct vsw_port *port,
+					       const char *text));
 int vsw_sysfs_parse_bool(struct vsw_port *port, const char *name,
 			 const char *text, bool *on);
 ssize_t vsw_sysfs_emit_port(struct device *dev, size_t offset, char *buf);
@@ -244,6 +312,20 @@ extern struct device_attribute dev_attr_isolation;
 extern struct device_attribute dev_attr_priority_trust;
 extern struct device_attribute dev_attr_rx_vlan_mismatch_packets;
 extern struct device_attribute dev_attr_tx_vlan_dropped;
+/* vsw_sysfs_policy.c */
+extern struct device_attribute dev_attr_spoof_check;
+extern struct device_attribute dev_attr_allowed_macs;
+extern struct device_attribute dev_attr_dhcp_guard;
+extern struct device_attribute dev_attr_router_guard;
+extern struct device_attribute dev_attr_storm_pps;
+extern struct device_attribute dev_attr_tx_max_mbps;
+extern struct device_attribute dev_attr_mirror_to;
+extern struct device_attribute dev_attr_rx_mirror_packets;
+extern struct device_attribute dev_attr_tx_spoof_dropped;
+extern struct device_attribute dev_attr_tx_dhcp_dropped;
+extern struct device_attribute dev_attr_tx_router_dropped;
+extern struct device_attribute dev_attr_tx_storm_dropped;
+extern struct device_attribute dev_attr_tx_rate_dropped;
 
 /* vsw_sysfs_uplink.c */
 int vsw_sysfs_uplink_add(struct vsw_uplink *up);

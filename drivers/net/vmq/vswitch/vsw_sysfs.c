@@ -6,13 +6,13 @@
 #include "vsw_group.h"
 #include "vsw_priv.h"
 
-static struct vsw_port *vsw_sysfs_port(struct device *dev)
+struct vsw_port *vsw_sysfs_port(struct device *dev)
 {
 	return netdev_priv(to_net_dev(dev));
 }
 
 /* Is who reads in another network namespace, and not the uplink's owner? */
-static bool vsw_sysfs_is_guest(const struct vsw_port *port)
+bool vsw_sysfs_is_guest(const struct vsw_port *port)
 {
 	return !net_eq(dev_net(port->dev), dev_net(port->lower)) &&
 	       !ns_capable(dev_net(port->lower)->user_ns, CAP_NET_ADMIN);
@@ -72,9 +72,10 @@ unlock_rtnl:
 }
 
 /* A file of the port: @set is called with rtnl held, by the uplink's owner. */
-ssize_t vsw_sysfs_store(struct device *dev, const struct device_attribute *attr,
-			const char *buf, size_t len,
-			int (*set)(struct vsw_port *port, const char *text))
+ssize_t vsw_sysfs_store(struct device *dev,
+			const struct device_attribute *attr, const char *buf,
+			size_t len, int (*set)(struct vsw_port *port,
+					       const char *text))
 {
 	struct vsw_port *port = vsw_sysfs_port(dev);
 	int err;
@@ -314,6 +315,19 @@ static struct attribute *vsw_sysfs_port_attrs[] = {
 	&dev_attr_priority_trust.attr,
 	&dev_attr_rx_vlan_mismatch_packets.attr,
 	&dev_attr_tx_vlan_dropped.attr,
+	&dev_attr_spoof_check.attr,
+	&dev_attr_allowed_macs.attr,
+	&dev_attr_dhcp_guard.attr,
+	&dev_attr_router_guard.attr,
+	&dev_attr_storm_pps.attr,
+	&dev_attr_tx_max_mbps.attr,
+	&dev_attr_mirror_to.attr,
+	&dev_attr_rx_mirror_packets.attr,
+	&dev_attr_tx_spoof_dropped.attr,
+	&dev_attr_tx_dhcp_dropped.attr,
+	&dev_attr_tx_router_dropped.attr,
+	&dev_attr_tx_storm_dropped.attr,
+	&dev_attr_tx_rate_dropped.attr,
 	NULL
 };
 
