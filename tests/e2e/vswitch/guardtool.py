@@ -1,0 +1,110 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the tests of guards, limits and mirrors have run inside the guest.
+
+guardtool.py raw NAME HEX..       sends these frames, in order
+guardtool.py rate NAME DST SRC SECONDS WHAT SIZE SEGMENTS
+                                  sends without a pause, each time a TCP frame of
+                                  so many segments of SIZE bytes; prints how many
+                                  frames came meanwhile, and in what time. WHAT is
+                                  "tap:NAME", a packet tap there, or "net:PID:NAME",
+                                  that interface's own count in PID's namespace
+"""
+
+import json
+import os
+import signal
+import socket
+import struct
+import sys
+import time
+
+ETH_P_ALL = 3
+SOL_PACKET = 263
+PACKET_STATISTICS = 6
+PACKET_VNET_HDR = 15
+PACKET_IGNORE_OUTGOING = 23
+# Ethernet, IPv4 and TCP, without options.
+HEADERS = 54
+
+
+def raw(name, *frames):
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    sock.bind((name, 0))
+    for text in frames:
+        sock.send(bytes.fromhex(text))
+    print(json.dumps(len(frames)))
+
+
+def tcp_frame(dst, src, size, segments):
+    """With what PACKET_VNET_HDR has in front: cut it, and fill the checksum in."""
+    payload = segments * (size - HEADERS)
+    offload = struct.pack("BBHHHH", 1, 1, HEADERS, size - HEADERS, 34, 16)
+    link = bytes.fromhex((dst + src).replace(":", "")) + b"\x08\0"
+    addresses = socket.inet_aton("192.0.2.1") + socket.inet_aton("192.0.2.2")
+    ip = struct.pack(">BBHHHBBH", 0x45, 0, 40 + payload, 0, 0, 64, 6, 0) + addresses
+    tcp = struct.pack(">HHIIBBHHH", 1000, 1001, 0, 0, 0x50, 0x10, 1024, 0, 0)
+    return offload + link + ip + tcp + bytes(payload)
+
+
+def send_on_and_on(name, frame):
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+    sock.bind((name, 0x800))
+    while True:
+        sock.send(frame)
+
+
+def counter_of(pid, name):
+    """A function that reads how many packets an interface has received."""
+
+    def read():
+        with open(f"/proc/{pid}/net/dev") as f:
+            return next(int(line.split(":")[1].split()[1]) for line in f if line.split(":")[0].strip() == name)
+
+    return read
+
+
+def tap_of(name):
+    """A function that says how many frames came to a packet tap so far."""
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    # Nobody reads it: what has no room is counted all the same.
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+    sock.bind((name, ETH_P_ALL))
+    total = 0
+
+    def read():
+        nonlocal total
+        total += struct.unpack("II", sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[0]
+        return total
+
+    return read
+
+
+def rate(name, dst, src, seconds, what, size, segments):
+    kind, *where = what.split(":")
+    read = {"tap": tap_of, "net": counter_of}[kind](*where)
+    child = os.fork()
+    if not child:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        send_on_and_on(name, tcp_frame(dst, src, int(size), int(segments)))
+    try:
+        # What a full bucket gives at once is not measured.
+        time.sleep(0.5)
+        before, began = read(), time.monotonic()
+        time.sleep(float(seconds))
+        after, ended = read(), time.monotonic()
+    finally:
+        os.kill(child, signal.SIGTERM)
+        os.waitpid(child, 0)
+    print(json.dumps([after - before, ended - began]))
+
+
+def main():
+    {"raw": raw, "rate": rate}[sys.argv[1]](*sys.argv[2:])
+
+
+if __name__ == "__main__":
+    main()
