@@ -214,7 +214,8 @@ def cmd_send(interface, frames, burst=32, gap=0.001):
     netns, name = split(interface)
     enter_netns(netns)
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-    sock.bind((name, wire.ETHERTYPE))
+    # Of no protocol it receives nothing, and so holds no frame of a queue.
+    sock.bind((name, 0))
     sent = 0
     for options in frames:
         first, count = options.pop("serial"), options.pop("count", 1)
@@ -242,6 +243,11 @@ def cmd_segments(interface, dst, src, size, segment, count):
     for _ in range(count):
         sock.send(offload + link + ip + tcp + bytes(size))
     print(json.dumps(count))
+
+
+def read_file(path):
+    with open(path) as f:
+        return f.read().strip()
 
 
 def write_file(path, text):
@@ -364,10 +370,21 @@ def cmd_transfer(netns, addresses, size, port=7000, timeout=60):
 # Ports coming and going while another VM receives
 
 
+def write_until(path, text, until=None, says=None):
+    """(errno of a write, what is wrong); waits until another file says that."""
+    number = write_file(path, text)
+    end = time.monotonic() + 30
+    while until and not number and read_file(until) != says:
+        if time.monotonic() > end:
+            raise SystemExit(f"{until} does not say {says!r} after {text!r} was written to {path}")
+        time.sleep(0.002)
+    return number, ""
+
+
 def cmd_churn(uplink, watched, rounds, frames, address="52:54:00:cc:00:01", writes=None):
-    """rounds times: make a port, delete it (or do each of `writes`, [path, text]);
-    before each change `frames` more frames must have come at `watched`. Prints the
-    least number that came between two changes, and how many changes were made."""
+    """rounds times: make a port, delete it (or do each of `writes`, arguments of
+    write_until()); before each change `frames` more frames must have come at `watched`.
+    Prints the least number that came between two changes, and how many changes were made."""
     counter = f"/sys/class/net/{watched}/statistics/rx_packets"
     netlink = Rtnetlink()
 
@@ -377,7 +394,7 @@ def cmd_churn(uplink, watched, rounds, frames, address="52:54:00:cc:00:01", writ
     def delete():
         return netlink.del_port("churn0")
 
-    steps = [lambda w=w: (write_file(*w), "") for w in writes] if writes else [make, delete]
+    steps = [lambda w=w: write_until(*w) for w in writes] if writes else [make, delete]
     least, changes = None, 0
 
     def count():
@@ -437,14 +454,18 @@ class Rtnetlink:
     def index(name):
         return socket.if_nametoindex(name) if name else 0
 
-    def add_port(self, name, address, link=None, mtu=None, kind="vmq"):
+    def add_port(self, name, address, link=None, mtu=None, kind="vmq", data=None):
+        """data: [number of an IFLA_VMQ_..., its bytes in hexadecimal digits]"""
         payload = struct.pack("BxHiII", 0, 0, 0, 0, 0) + self.attribute(3, name.encode() + b"\0")
         if link:
             payload += self.attribute(5, struct.pack("i", self.index(link)))
         payload += self.attribute(1, bytes.fromhex(address.replace(":", "")))
         if mtu:
             payload += self.attribute(4, struct.pack("I", mtu))
-        payload += self.attribute(18, self.attribute(1, kind.encode() + b"\0"))
+        info = self.attribute(1, kind.encode() + b"\0")
+        if data:
+            info += self.attribute(2, self.attribute(data[0], bytes.fromhex(data[1])))
+        payload += self.attribute(18, info)
         return self.request(self.NEWLINK, self.CREATE | self.EXCL, payload)
 
     def del_port(self, name):
