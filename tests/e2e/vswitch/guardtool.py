@@ -50,6 +50,8 @@ def tcp_frame(dst, src, size, segments):
 def send_on_and_on(name, frame):
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+    # The kernel doubles it. Less than what may wait at the port: send() blocks.
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
     sock.bind((name, 0x800))
     while True:
         sock.send(frame)

@@ -14,8 +14,11 @@
 /* What waits is sent within this time, except for one frame that takes longer. */
 #define VSW_SHAPE_WAIT_MS	10
 #define VSW_SHAPE_QUEUE_MAX	256
-/* A timer may be late by this much, and nothing of the rate is lost. */
-#define VSW_SHAPE_DEPTH		(10 * NSEC_PER_MSEC)
+/*
+ * A timer, or a virtual machine's CPU, may be late by this much, and nothing of
+ * the rate is lost. It is the length of a burst after a pause, too.
+ */
+#define VSW_SHAPE_DEPTH		(50 * NSEC_PER_MSEC)
 /* Frames are let go in batches, at most so often. */
 #define VSW_SHAPE_PAUSE		NSEC_PER_MSEC
 
@@ -87,6 +90,12 @@ static s64 vsw_shape_when(struct vsw_port *port, s64 now)
 	return when <= now ? now : max_t(s64, when, now + VSW_SHAPE_PAUSE);
 }
 
+static void vsw_shape_start_timer(struct vsw_shaper *s, s64 when)
+{
+	hrtimer_start(&s->timer, ns_to_ktime(when),
+		      HRTIMER_MODE_ABS_PINNED_SOFT);
+}
+
 /* The frame to send now, or NULL: the timer is set, or nothing waits. */
 static struct sk_buff *vsw_shape_next(struct vsw_port *port)
 {
@@ -105,8 +114,7 @@ static struct sk_buff *vsw_shape_next(struct vsw_port *port)
 	}
 	when = vsw_shape_when(port, now);
 	if (when > now) {
-		hrtimer_start(&s->timer, ns_to_ktime(when),
-			      HRTIMER_MODE_ABS_PINNED_SOFT);
+		vsw_shape_start_timer(s, when);
 		skb = NULL;
 		goto unlock;
 	}
@@ -122,10 +130,14 @@ unlock:
 /* Context: BH off, RCU read side. */
 static void vsw_shape_drain(struct vsw_port *port)
 {
+	unsigned int budget = VSW_SHAPE_QUEUE_MAX;
 	struct vmq_match match;
 	struct sk_buff *skb;
 
-	while ((skb = vsw_shape_next(port))) {
+	while (budget--) {
+		skb = vsw_shape_next(port);
+		if (!skb)
+			return;
 		/* It may have lost the only queue that it may use meanwhile. */
 		if (unlikely(vsw_port_is_off(port))) {
 			vsw_policy_drop(port, skb, VSW_POLICY_RATE);
@@ -134,6 +146,8 @@ static void vsw_shape_drain(struct vsw_port *port)
 		match = vsw_shape_cb(skb)->match;
 		vsw_forward_send(port, skb, &match);
 	}
+	/* Who sends one frame does not send all that others bring meanwhile. */
+	vsw_shape_start_timer(&port->shaper, 0);
 }
 
 static enum hrtimer_restart vsw_shape_timer(struct hrtimer *timer)
@@ -182,13 +196,10 @@ void vsw_shape_set_rate(struct vsw_port *port, u32 mbps)
 	WRITE_ONCE(s->mbps, mbps);
 	/* What an earlier rate has lent is forgotten. */
 	atomic64_set(&s->bucket.until, 0);
-	if (mbps || s->busy)
-		vsw_policy_set(port, VSW_POLICY_RATE, true);
-	else
-		vsw_policy_set(port, VSW_POLICY_RATE, false);
+	vsw_policy_set(port, VSW_POLICY_RATE, mbps || s->busy);
 	/* If it was not set, who is at the queue sees the new rate by itself. */
 	if (hrtimer_try_to_cancel(&s->timer) == 1)
-		hrtimer_start(&s->timer, 0, HRTIMER_MODE_ABS_PINNED_SOFT);
+		vsw_shape_start_timer(s, 0);
 	spin_unlock_bh(&s->queue.lock);
 }
 
