@@ -47,11 +47,12 @@ def tcp_frame(dst, src, size, segments):
     return offload + link + ip + tcp + bytes(payload)
 
 
-def send_on_and_on(name, frame):
+def send_on_and_on(name, frame, frames):
+    """So many frames at a time may wait in the port, or in the NIC; then send() blocks."""
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
-    # The kernel doubles it. Less than what may wait at the port: send() blocks.
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
+    # The kernel doubles it, and counts what the frames take in memory.
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, frames * (len(frame) + 1024) // 2)
     sock.bind((name, 0x800))
     while True:
         sock.send(frame)
@@ -91,7 +92,8 @@ def rate(name, dst, src, seconds, what, size, segments):
     if not child:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-        send_on_and_on(name, tcp_frame(dst, src, int(size), int(segments)))
+        # A NIC gives back what it has sent only now and then.
+        send_on_and_on(name, tcp_frame(dst, src, int(size), int(segments)), 3 if kind == "tap" else 20)
     try:
         # What a full bucket gives at once is not measured.
         time.sleep(0.5)
