@@ -3,14 +3,15 @@
 """What the tests of guards, limits and mirrors have run inside the guest.
 
 guardtool.py raw NAME HEX..       sends these frames, in order
-guardtool.py rate NAME DST SRC SECONDS WHAT SIZE SEGMENTS
+guardtool.py rate NAME DST SRC TIMES WHAT SIZE SEGMENTS
                                   sends without a pause, each time a TCP frame of
-                                  so many segments of SIZE bytes; prints how many
-                                  frames came meanwhile, and in what time. WHAT is
+                                  so many segments of SIZE bytes; prints for so many
+                                  half seconds the frames that came, and the time. WHAT is
                                   "tap:NAME", a packet tap there, or "net:PID:NAME",
                                   that interface's own count in PID's namespace
 """
 
+import itertools
 import json
 import os
 import signal
@@ -85,7 +86,7 @@ def tap_of(name):
     return read
 
 
-def rate(name, dst, src, seconds, what, size, segments):
+def rate(name, dst, src, times, what, size, segments):
     kind, *where = what.split(":")
     read = {"tap": tap_of, "net": counter_of}[kind](*where)
     child = os.fork()
@@ -94,16 +95,16 @@ def rate(name, dst, src, seconds, what, size, segments):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         # A NIC gives back what it has sent only now and then.
         send_on_and_on(name, tcp_frame(dst, src, int(size), int(segments)), 3 if kind == "tap" else 20)
+    points = []
     try:
         # What a full bucket gives at once is not measured.
-        time.sleep(0.5)
-        before, began = read(), time.monotonic()
-        time.sleep(float(seconds))
-        after, ended = read(), time.monotonic()
+        for _ in range(int(times) + 1):
+            time.sleep(0.5)
+            points.append((read(), time.monotonic()))
     finally:
         os.kill(child, signal.SIGTERM)
         os.waitpid(child, 0)
-    print(json.dumps([after - before, ended - began]))
+    print(json.dumps([(c - a, d - b) for (a, b), (c, d) in itertools.pairwise(points)]))
 
 
 def main():

@@ -352,21 +352,21 @@ def test_storm_spares_others(host):
     assert lost["tx_storm_dropped"] > 1000 and came >= limit
 
 
-def measure(h, dst, what, size, segments, mbps, each):
-    """Megabit/s that came, by a receiver's count of what each frame of the sender is."""
-    best = None
-    # The limit is one from above always; a guest that gets no CPU does not reach it.
-    for _ in range(8):
-        job = h.g.tool(TOOL, "rate", "vm1", dst, A, 2, what, size, segments)
+def measure(h, dst, what, size, segments, mbps):
+    """A receiver's count, in megabit/s: the limit is not passed over six seconds. It is reached in them, or in
+    one half second at least: a guest that is off its CPUs for longer than a bucket is deep sends less."""
+    each = (segments if what.startswith("tap:") else 1) * size * 8 / 1e6
+    for _ in range(3):
+        job = h.g.tool(TOOL, "rate", "vm1", dst, A, 12, what, size, segments)
         assert job.wait(120) == 0, job.stderr
-        count, seconds = json.loads(job.stdout)
-        got = count * each * 8 / seconds / 1e6
-        say(f"limit {mbps} Mb/s, {segments} segments of {size} bytes to {dst}: {got:.2f} Mb/s")
-        assert got <= 1.05 * mbps
-        best = max(best or 0, got)
-        if best >= 0.95 * mbps:
-            return best
-    raise AssertionError(f"not more than {best:.2f} of {mbps} Mb/s")
+        parts = json.loads(job.stdout)
+        whole = sum(n for n, _ in parts) * each / sum(t for _, t in parts)
+        best = max(n * each / t for n, t in parts)
+        say(f"limit {mbps} Mb/s, {segments} segments of {size} bytes to {dst}: {whole:.2f} Mb/s, at best {best:.2f}")
+        assert whole <= 1.05 * mbps
+        if max(whole, best) >= 0.95 * mbps:
+            return
+    raise AssertionError(f"never more than {best:.2f} of {mbps} Mb/s")
 
 
 @pytest.mark.scenario("A38")
@@ -382,13 +382,13 @@ def test_rate_limit(hub):
         for _ in both(h):
             for mbps in (100, 25):
                 put(h, "vm1", tx_max_mbps=mbps)
-                measure(h, B, "tap:vm2", 1514, 8, mbps, 8 * 1514)
-            measure(h, peer, f"net:{inside.pid}:peer0", 1514, 8, 25, 1514)
+                measure(h, B, "tap:vm2", 1514, 8, mbps)
+            measure(h, peer, f"net:{inside.pid}:peer0", 1514, 8, 25)
     finally:
         inside.stop(9)
     # Small frames count by their own length.
     put(h, "vm1", tx_max_mbps=2)
-    measure(h, B, "tap:vm2", 200, 1, 2, 200)
+    measure(h, B, "tap:vm2", 200, 1, 2)
 
 
 def test_rate_keeps_order(host):
