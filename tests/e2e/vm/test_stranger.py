@@ -81,7 +81,7 @@ NETWORK = 'echo "Hit:1 http://deb.example/debian bookworm InRelease"\n'
 
 
 class Machine:
-    """A Debian 12 with all packages, the kernels and irqbalance in alice's and root's
+    """A Debian 12 with all packages, the kernels and the unpacked packages in alice's and root's
     cache, and a copy of the scripts in a checkout of alice's."""
 
     def __init__(self, root):
@@ -142,6 +142,8 @@ class Machine:
         (self.cache / "kernel-bookworm").write_text(f"{RELEASE} {VERSION}\n")
         self.daemon = self.cache / "packages/bookworm/irqbalance_1.9.2-1_amd64"
         self.daemon.mkdir(parents=True)
+        for package in ("openvswitch-common", "openvswitch-switch"):
+            (self.daemon.parent / f"{package}_3.1.0-2_amd64").mkdir()
         for kernel in (self.stock, self.debug, self.own_kernel("uml")):
             self.write(kernel / "release", RELEASE + "\n")
             self.headers(kernel / "build")
