@@ -2,6 +2,7 @@
 """The sources are clean, and the lint finds what it says it finds."""
 import contextlib
 import functools
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.mutants import catalogue
+from tests.vm import guest
 
 TOP = Path(__file__).resolve().parents[2]
 LINT = TOP / "scripts/lint"
@@ -210,18 +212,70 @@ BUILD_DEFECTS = {
 }
 
 
-@pytest.mark.parametrize("defect", BUILD_DEFECTS)
+def is_found(result, defect):
+    """A finding with the word that belongs to it, in its own file."""
+    return any(BUILD_DEFECTS[defect][1] in line and
+               (line.startswith(f"drivers/{defect}.c:") or "modpost" in line)
+               for line in result.stdout.splitlines())
+
+
+class Checkout:
+    """A project of small modules, one for each defect, with our scripts and a
+    cache of its own in which the kernels are this one's."""
+
+    def __init__(self, root):
+        self.root, self.cache = root, root / "cache"
+        cache = Path(guest.cache_dir())
+        (self.cache / "vmq").mkdir(parents=True)
+        for path in [cache / "kernels", *cache.glob("kernel-*"), *cache.glob("source-*")]:
+            (self.cache / "vmq" / path.name).symlink_to(path)
+        shutil.copytree(TOP / "scripts", root / "scripts")
+        (root / "Kbuild").write_text("obj-m := drivers/\n")
+        (root / "drivers").mkdir()
+
+    def plant(self, *defects):
+        """These and no others, and a module without."""
+        for path in self.root.glob("drivers/*"):
+            path.unlink()
+        (self.root / "drivers/Kbuild").write_text(
+            "".join(f"obj-m += {name}.o\n" for name in ("good", *defects)))
+        for name in defects:
+            (self.root / f"drivers/{name}.c").write_text(
+                c_file(BUILD_DEFECTS[name][0]))
+        (self.root / "drivers/good.c").write_text(c_file(""))
+
+    def lint(self):
+        return subprocess.run([self.root / "scripts/lint", "build"], text=True,
+                              env={**os.environ, "XDG_CACHE_HOME": str(self.cache)},
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, check=False)
+
+
+@pytest.mark.parametrize("defect", ["modpost", "syntax"])
 def test_planted_build_defect_is_found(tmp_path, defect):
-    """A defect that compiler, sparse or modpost can see is reported."""
-    text, word = BUILD_DEFECTS[defect]
-    with planted(tmp_path, "Kbuild", "obj-m := drivers/\n"), \
-         planted(tmp_path, "drivers/Kbuild", "obj-m := defect.o\n"), \
-         planted(tmp_path, "drivers/defect.c", c_file(text)):
-        result = lint("--tree", tmp_path, "build")
+    """A defect with which nothing can be built is reported, also in a copy of the sources."""
+    checkout = Checkout(tmp_path)
+    checkout.plant(defect)
+    result = lint("--tree", tmp_path, "build")
     assert result.returncode == 1, result.stderr
-    assert any(word in line and (line.startswith("drivers/defect.c:") or
-                                 "modpost" in line)
-               for line in result.stdout.splitlines()), result.stdout
+    assert is_found(result, defect), result.stdout
+
+
+def test_modules_as_built_are_judged(tmp_path):
+    """Of its own sources lint reads what their build for the tests said, and that is all of it."""
+    checkout = Checkout(tmp_path)
+    compiles = ["endian", "extra", "prototype"]
+    checkout.plant(*compiles)
+    for built in (True, False):
+        result = checkout.lint()
+        assert result.returncode == 1, result.stderr
+        assert [d for d in compiles if not is_found(result, d)] == [], result.stdout
+        assert built == ("building the modules" in result.stderr), result.stderr
+    # The others are as they were, and their findings stay.
+    checkout.plant("endian", "prototype")
+    result = checkout.lint()
+    assert result.returncode == 1, result.stderr
+    assert [d for d in compiles if is_found(result, d)] == ["endian", "prototype"], result.stdout
 
 
 def test_planted_unit_test_defect_is_found(tmp_path):
