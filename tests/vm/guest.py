@@ -36,6 +36,7 @@ import contextlib
 import dataclasses
 import fcntl
 import functools
+import glob
 import itertools
 import json
 import os
@@ -178,6 +179,39 @@ def script_output(*command):
     return path
 
 
+# Programs that tests start over and over.
+WARM_PROGRAMS = ("bash", "ip", "bridge", "ethtool", "cat", "sleep", "grep", "ls")
+# What they read before they do a thing: for LANG=C.UTF-8, for the user's name, for names of groups.
+WARM_FILES = (
+    "/etc/ld.so.cache", "/etc/nsswitch.conf", "/etc/passwd", "/etc/iproute2/*", "/usr/lib/locale/C.utf8/**",
+    "/usr/share/locale/locale.alias", "/usr/lib/x86_64-linux-gnu/gconv/gconv-modules.cache",
+)
+
+
+def links_to(path):
+    """The symbolic links that lead to a file, also those among its directories."""
+    found, parts = [], path.split("/")
+    for n in range(2, len(parts) + 1):
+        at = "/".join(parts[:n])
+        if os.path.islink(at):
+            rest = [os.path.join(os.path.dirname(at), os.readlink(at)), *parts[n:]]
+            return [*found, at, *links_to(os.path.normpath("/".join(rest)))]
+    return found
+
+
+@functools.lru_cache(maxsize=None)
+def warm_files():
+    """The files that a guest is to have in its own memory: the programs above, all that they
+    load, what they read before they do a thing, and the links there. See tests/vm/agent.py."""
+    programs = ["/bin/bash", *filter(None, map(shutil.which, WARM_PROGRAMS))]
+    said = subprocess.run(["ldd", *programs], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    libraries = re.findall(r"^\t(?:\S+ => )?(/\S+)", said, re.M)
+    others = [p for pattern in WARM_FILES for p in glob.glob(pattern, recursive=True)]
+    paths = [p for p in {*programs, *libraries, *others} if os.path.isfile(p)]
+    links = [link for p in [*paths, "/var/run"] for link in links_to(p)]
+    return sorted({*map(os.path.realpath, paths), *links})
+
+
 def quote_option(value):
     """QEMU option values end at a comma unless it is doubled."""
     return str(value).replace(",", ",,")
@@ -307,6 +341,8 @@ class Guest:
         os.makedirs(self.shared)
         self._undo.callback(self._remove_logs)
         shutil.copy(os.path.join(HERE, "agent.py"), os.path.join(self.shared, ".agent.py"))
+        with open(os.path.join(self.shared, ".warm"), "w") as f:
+            f.write("".join(f"{path}\n" for path in warm_files()))
         self.console_log = os.path.join(self.logs, "console.log")
         for path in (self.console_log, self.logs + "/qemu.log"):
             open(path, "w").close()

@@ -68,6 +68,70 @@ def test_background_leaves_nothing(one_guest):
     assert g.out("ls /proc/$PPID/fd") == before
 
 
+TOOL = b"""
+import os, signal, sys
+
+def main():
+    print(sys.argv[1:], flush=True)
+    what = sys.argv[1]
+    if what == "group":
+        print(os.getpgid(0) == os.getsid(0) == os.getpid())
+    elif what == "devices":
+        print(sorted(os.listdir("/sys/class/net")), open("/proc/net/dev").read().count(":"))
+    elif what == "raise":
+        raise ValueError("of a tool")
+    elif what == "exit":
+        sys.exit(sys.argv[2])
+    elif what == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 0
+"""
+
+
+def test_tools(one_guest):
+    """A tool has its arguments, group and namespace, its output is kept, and its end is told as that of a program."""
+    g = one_guest
+    g.put("/tmp/ends.py", TOOL)
+
+    def end(*words, **options):
+        job = g.tool("/tmp/ends.py", *words, **options)
+        return job.wait(60), job.stdout.splitlines(), job.stderr
+
+    assert end("group") == (0, ["['group']", "True"], "")
+    status, _, said = end("raise")
+    assert status == 1 and "ValueError: of a tool" in said
+    assert end("exit", "no more")[::2] == (1, "no more\n")
+    assert end("killed")[0] == -signal.SIGKILL
+    g.run("ip netns add empty && ip -n empty link add dummy0 type dummy")
+    try:
+        assert end("devices", netns="empty")[:2] == (0, ["['devices']", "['lo'] 2"])
+        status, _, said = end("devices", netns="none")
+        assert status == 1 and "/run/netns/none" in said
+    finally:
+        g.run("ip netns del empty")
+    assert g.out("ps -o stat= --ppid $PPID | grep -c Z || true") == "0", "a tool that is over was not waited for"
+
+
+def test_warm_files(one_guest):
+    """What programs begin with is in the guest's memory, and is what the host has."""
+    g = one_guest
+    files = vm.warm_files()
+    assert {os.path.realpath("/bin/bash"), "/etc/ld.so.cache"} < set(files) and any("libc.so" in f for f in files)
+    command = ["sha256sum", *(path for path in files if not os.path.isdir(path))]
+    assert g.out(" ".join(command)) == subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    links = [path for path in files if os.path.islink(path)]
+    assert g.out(f"readlink {' '.join(links)}").split() == list(map(os.readlink, links))
+    # The second time even what is not there is known.
+    command = "bash -c :; ip link show lo; ethtool lo; cat /etc/ld.so.cache; grep -c . /proc/uptime"
+    for path in (command, f"{command}; cat {vm.__file__}"):
+        g.run(path)
+        g.run("echo 1 >/sys/kernel/tracing/events/9p/9p_client_req/enable; echo >/sys/kernel/tracing/trace")
+        g.run(path)
+        g.run("echo 0 >/sys/kernel/tracing/events/9p/9p_client_req/enable")
+        asked = [line for line in g.read("/sys/kernel/tracing/trace").splitlines() if "9p_client_req:" in line]
+        assert bool(asked) == (path != command), asked
+
+
 def test_logs_of_running_runs_stay(tmp_path, monkeypatch):
     """Old logs are removed, but for those of runs that go on, whatever container these are in."""
     monkeypatch.setattr(vm, "cache_dir", lambda: str(tmp_path))
