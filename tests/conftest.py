@@ -43,8 +43,8 @@ RETRIES_MAX = 2
 LANE_RESULT = os.environ.get("LANE_RESULT")
 # Fixtures that make memory run out: no kernel of a distribution can do that.
 FAULT_INJECTION = {"faulty"}
-# Fixtures that boot guests for a test alone.
-OWN_GUESTS = {"boot", "demos"}
+# Fixtures that boot guests for a test alone, or for few.
+OWN_GUESTS = {"boot", "demos", "one_guest", "nomsi_guest"}
 
 
 def suite_of(item):
@@ -63,7 +63,7 @@ def kernel_of(item):
 
 
 def lane_of(item):
-    """1: end to end with shared guests of the stock kernel, which is the half of it."""
+    """1: end to end with the shared guests of the stock kernel that most use: the half of it."""
     shared = suite_of(item) in ("link", "queues", "placement", "vswitch") and OWN_GUESTS.isdisjoint(item.fixturenames)
     return "1" if shared and own_kernel_of(item) == "stock" else "2"
 

@@ -2,9 +2,9 @@
 """Runs all tests, in two processes side by side: python3 -m tests.lanes
 
 A guest that waits, for a link, a timer or another guest, leaves a processor idle;
-one lane has the tests that share guests of the stock kernel, the other all else. Each line
-that is shown has its lane's number in front. A single suite or test is one lane,
-as it is: pytest itself (see tests/conftest.py).
+one lane has the tests that share the two guests of the stock kernel that most use, the other
+all else. Each line that is shown has its lane's number in front. A single suite or test is
+one lane, as it is: pytest itself (see tests/conftest.py).
 """
 
 import json
