@@ -234,15 +234,17 @@ class Checkout:
         (root / "drivers").mkdir()
 
     def plant(self, *defects):
-        """These and no others, and a module without."""
+        """These and no others, and a module without. A file that stays is not touched."""
+        texts = {f"{name}.c": c_file(BUILD_DEFECTS[name][0]) for name in defects}
+        texts["good.c"] = c_file("")
+        texts["Kbuild"] = "".join(f"obj-m += {name[:-2]}.o\n" for name in sorted(texts))
         for path in self.root.glob("drivers/*"):
-            path.unlink()
-        (self.root / "drivers/Kbuild").write_text(
-            "".join(f"obj-m += {name}.o\n" for name in ("good", *defects)))
-        for name in defects:
-            (self.root / f"drivers/{name}.c").write_text(
-                c_file(BUILD_DEFECTS[name][0]))
-        (self.root / "drivers/good.c").write_text(c_file(""))
+            if path.name not in texts:
+                path.unlink()
+        for name, text in texts.items():
+            path = self.root / "drivers" / name
+            if not path.exists() or path.read_text() != text:
+                path.write_text(text)
 
     def lint(self):
         return subprocess.run([self.root / "scripts/lint", "build"], text=True,
