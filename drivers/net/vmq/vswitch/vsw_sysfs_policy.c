@@ -33,7 +33,7 @@ static int vsw_sysfs_set_bit(struct vsw_port *port, enum vsw_policy_bit bit,
 }
 
 static ssize_t spoof_check_show(struct device *dev,
-			   struct device_attribute *attr, char *buf)
+				struct device_attribute *attr, char *buf)
 {
 	return vsw_sysfs_emit_bit(dev, VSW_POLICY_SPOOF, buf);
 }
@@ -44,15 +44,15 @@ static int vsw_sysfs_set_spoof_check(struct vsw_port *port, const char *text)
 }
 
 static ssize_t spoof_check_store(struct device *dev,
-			    struct device_attribute *attr, const char *buf,
-			    size_t len)
+				 struct device_attribute *attr, const char *buf,
+				 size_t len)
 {
 	return vsw_sysfs_store(dev, attr, buf, len, vsw_sysfs_set_spoof_check);
 }
 DEVICE_ATTR_RW(spoof_check);
 
 static ssize_t dhcp_guard_show(struct device *dev,
-			   struct device_attribute *attr, char *buf)
+			       struct device_attribute *attr, char *buf)
 {
 	return vsw_sysfs_emit_bit(dev, VSW_POLICY_DHCP, buf);
 }
@@ -63,15 +63,15 @@ static int vsw_sysfs_set_dhcp_guard(struct vsw_port *port, const char *text)
 }
 
 static ssize_t dhcp_guard_store(struct device *dev,
-			    struct device_attribute *attr, const char *buf,
-			    size_t len)
+				struct device_attribute *attr, const char *buf,
+				size_t len)
 {
 	return vsw_sysfs_store(dev, attr, buf, len, vsw_sysfs_set_dhcp_guard);
 }
 DEVICE_ATTR_RW(dhcp_guard);
 
 static ssize_t router_guard_show(struct device *dev,
-			   struct device_attribute *attr, char *buf)
+				 struct device_attribute *attr, char *buf)
 {
 	return vsw_sysfs_emit_bit(dev, VSW_POLICY_ROUTER, buf);
 }
@@ -82,8 +82,8 @@ static int vsw_sysfs_set_router_guard(struct vsw_port *port, const char *text)
 }
 
 static ssize_t router_guard_store(struct device *dev,
-			    struct device_attribute *attr, const char *buf,
-			    size_t len)
+				  struct device_attribute *attr, const char *buf,
+				  size_t len)
 {
 	return vsw_sysfs_store(dev, attr, buf, len, vsw_sysfs_set_router_guard);
 }
