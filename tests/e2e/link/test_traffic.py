@@ -23,7 +23,8 @@ def hub(link_guest):
     g = link_guest
     load(g)
     clean(g)
-    g.run("ip -n peer addr flush dev peer0; ip -n peer link del peer0.100; true")
+    # What the peer remembers of the last test's machines would mislead it.
+    g.run("ip -n peer addr flush dev peer0; ip -n peer neigh flush all; ip -n peer link del peer0.100; true")
     h = Host(g, 1)
     yield h
     if g.alive and not g.failed:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Many ports and many addresses: what one costs does not grow with their number. In guest instructions."""
 
-import statistics
 import time
 
 from tests.bench.cost import MACHINE, RX_USECS
@@ -11,7 +10,8 @@ from tests.vm import topology
 from tests.vm.wire import eth
 
 CPU = 1
-BURST, BURSTS, ROUNDS = 128, 4, 3
+# Of several rounds the cheapest counts: what else a CPU has to do only adds to it.
+BURST, BURSTS, ROUNDS = 128, 4, 4
 # What creating and deleting ports, in instructions, may cost against macvlans, and a
 # frame with a large table against one with a small table.
 PORTS_LIMIT, TABLE_LIMIT = 1.2, 1.05
@@ -41,14 +41,15 @@ def cost_of(h, what):
 def life_of(h, kind, n):
     """Cost of making n interfaces of this kind, and of deleting them in one request."""
     lines = [f"link add link {h.dev} name x{i} address {mac(0xaa, i)} group 7 type {kind}" for i in range(n)]
-    made = cost_of(h, lambda: batch(h, "ip", lines))
-    gone = cost_of(h, lambda: h.g.run("ip link del group 7", timeout=900))
-    return made, gone
+    made, gone = [], []
+    for _ in range(ROUNDS):
+        made.append(cost_of(h, lambda: batch(h, "ip", lines)))
+        gone.append(cost_of(h, lambda: h.g.run("ip link del group 7", timeout=900)))
+    return min(made), min(gone)
 
 
 def check_life(h, n):
     """Ports are made and deleted about as cheaply as macvlans."""
-    life_of(h, "macvlan mode bridge", 2), life_of(h, "vmq", 2)
     macvlan, port = life_of(h, "macvlan mode bridge", n), life_of(h, "vmq", n)
     for what, theirs, ours in zip(("made", "deleted"), macvlan, port, strict=True):
         ratio = ours[0] / theirs[0]
@@ -59,9 +60,9 @@ def check_life(h, n):
 
 
 def per_frame(h, frame):
-    """Instructions of queue 0's CPU a frame, the median of some rounds."""
+    """Instructions of queue 0's CPU a frame."""
     received, rounds = h.rxq(0, "rx_packets"), []
-    for _ in range(ROUNDS + 1):
+    for _ in range(ROUNDS):
         before = int(h.read(received))
         h.counter.settle(CPU)
         for burst in range(1, BURSTS + 1):
@@ -69,7 +70,7 @@ def per_frame(h, frame):
                 h.wire.send(frame)
             h.g.await_file(received, str(before + burst * BURST))
         rounds.append(h.counter.settle(CPU).total() / (BURST * BURSTS))
-    return statistics.median(rounds[1:])
+    return min(rounds)
 
 
 def fill(h, first, last):
