@@ -339,7 +339,7 @@ static void guard_run(struct kunit *test, const struct guard_case *cases,
 	for (i = 0; i < n; i++) {
 		frame = guard_frame(test, cases[i].frame, &len);
 		KUNIT_EXPECT_EQ_MSG(test, cases[i].kind,
-				    vsw_guard_classify(frame, len), "%s",
+				    vsw_guard_classify(frame, len, false), "%s",
 				    cases[i].name);
 	}
 }
@@ -389,16 +389,30 @@ static void vsw_guard_test_truncated(struct kunit *test)
 
 			cut = kmemdup(frame, len, GFP_KERNEL);
 			KUNIT_ASSERT_NOT_NULL(test, cut);
-			kind = vsw_guard_classify(cut, len);
-			/* A length of 802.3 with no SNAP behind is some LLC. */
-			KUNIT_EXPECT_TRUE_MSG(test, kind == VSW_GUARD_OPAQUE ||
-					      (i && len < 20), "%u of %u: %d",
-					      len, whole, kind);
+			kind = vsw_guard_classify(cut, len, false);
+			KUNIT_EXPECT_EQ_MSG(test, kind, VSW_GUARD_OPAQUE,
+					    "%u of %u", len, whole);
 			kfree(cut);
 		}
-		KUNIT_EXPECT_NE(test, vsw_guard_classify(frame, whole),
+		KUNIT_EXPECT_NE(test, vsw_guard_classify(frame, whole, false),
 				VSW_GUARD_OPAQUE);
 	}
+}
+
+/* Of what will be cut the first message alone is there to be read. */
+static void vsw_guard_test_segmented(struct kunit *test)
+{
+	unsigned int len;
+	u8 *frame;
+
+	frame = guard_frame(test, "MACS V4 IP4/11 UDP/0044/0043 01", &len);
+	KUNIT_EXPECT_EQ(test, vsw_guard_classify(frame, len, false),
+			VSW_GUARD_OTHER);
+	KUNIT_EXPECT_EQ(test, vsw_guard_classify(frame, len, true),
+			VSW_GUARD_DHCP);
+	frame = guard_frame(test, "MACS V4 IP4/11 UDP/0044/0050 01", &len);
+	KUNIT_EXPECT_EQ(test, vsw_guard_classify(frame, len, true),
+			VSW_GUARD_OTHER);
 }
 
 /* Any bytes get an answer; KASAN looks for what is read behind the end. */
@@ -420,7 +434,7 @@ static void vsw_guard_test_random(struct kunit *test)
 			frame[14] = n % 4 ? 0x60 : 0x45;
 			frame[20] = n % 3 ? 0 : 44;
 		}
-		kinds[vsw_guard_classify(frame, len)]++;
+		kinds[vsw_guard_classify(frame, len, false)]++;
 		kfree(frame);
 	}
 	KUNIT_EXPECT_GT(test, kinds[VSW_GUARD_OTHER], 0u);
@@ -434,6 +448,7 @@ static struct kunit_case vsw_guard_test_cases[] = {
 	KUNIT_CASE(vsw_guard_test_fragments),
 	KUNIT_CASE(vsw_guard_test_malformed),
 	KUNIT_CASE(vsw_guard_test_truncated),
+	KUNIT_CASE(vsw_guard_test_segmented),
 	KUNIT_CASE(vsw_guard_test_random),
 	{}
 };

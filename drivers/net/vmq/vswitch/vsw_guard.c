@@ -40,6 +40,8 @@
 struct vsw_guard_frame {
 	const u8 *bytes;
 	unsigned int len;
+	/* It will be cut: later messages are not seen. */
+	bool segmented;
 };
 
 /* How a server's DHCP is told: ports, and types of message, a bit each. */
@@ -100,6 +102,8 @@ static enum vsw_guard_kind vsw_guard_udp(const struct vsw_guard_frame *f,
 		return VSW_GUARD_DHCP;
 	if (dest != dhcp->server)
 		return VSW_GUARD_OTHER;
+	if (f->segmented)
+		return VSW_GUARD_DHCP;
 
 	type = vsw_guard_at(f, at + VSW_GUARD_UDP_LEN, 1);
 	if (!type)
@@ -224,13 +228,13 @@ static enum vsw_guard_kind vsw_guard_ipv6(struct vsw_guard_frame *f,
 	return vsw_guard_ipv6_upper(f, at, type);
 }
 
-/* Is there a type behind a length of 802.3? */
-static bool vsw_guard_is_snap(const struct vsw_guard_frame *f, unsigned int at)
+/* Is there a type behind a length of 802.3, as far as the frame is there? */
+static bool vsw_guard_may_be_snap(const struct vsw_guard_frame *f,
+				  unsigned int at)
 {
-	const u8 *llc = vsw_guard_at(f, at, VSW_GUARD_SNAP_LEN);
+	size_t n = min_t(size_t, strlen(VSW_GUARD_LLC_SNAP), f->len - at);
 
-	return llc && !memcmp(llc, VSW_GUARD_LLC_SNAP,
-			      strlen(VSW_GUARD_LLC_SNAP));
+	return !memcmp(f->bytes + at, VSW_GUARD_LLC_SNAP, n);
 }
 
 /*
@@ -252,7 +256,8 @@ static unsigned int vsw_guard_find_packet(const struct vsw_guard_frame *f,
 
 		if (*type == ETH_P_8021Q || *type == ETH_P_8021AD)
 			at += sizeof(__be16);
-		else if (*type < ETH_P_802_3_MIN && vsw_guard_is_snap(f, at))
+		else if (*type < ETH_P_802_3_MIN &&
+			 vsw_guard_may_be_snap(f, at))
 			at += VSW_GUARD_SNAP_LEN;
 		else
 			return at;
@@ -260,10 +265,16 @@ static unsigned int vsw_guard_find_packet(const struct vsw_guard_frame *f,
 	return 0;
 }
 
-/* @frame begins with its Ethernet header; the tag need not be in it. */
-enum vsw_guard_kind vsw_guard_classify(const u8 *frame, unsigned int len)
+/*
+ * @frame begins with its Ethernet header; the tag need not be in it. @segmented:
+ * it will be cut into datagrams, and only the first one's type can be read.
+ */
+enum vsw_guard_kind vsw_guard_classify(const u8 *frame, unsigned int len,
+				       bool segmented)
 {
-	struct vsw_guard_frame f = { .bytes = frame, .len = len };
+	struct vsw_guard_frame f = {
+		.bytes = frame, .len = len, .segmented = segmented,
+	};
 	unsigned int at;
 	u16 type;
 

@@ -21,6 +21,7 @@ enum vsw_guard_kind {
 /* Enough for every header that is looked at in a frame with few options. */
 #define VSW_GUARD_LEN	256
 
-enum vsw_guard_kind vsw_guard_classify(const u8 *frame, unsigned int len);
+enum vsw_guard_kind vsw_guard_classify(const u8 *frame, unsigned int len,
+				       bool segmented);
 
 #endif /* _VSW_GUARD_H */

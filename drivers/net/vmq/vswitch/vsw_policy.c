@@ -6,9 +6,14 @@
  */
 #include <linux/etherdevice.h>
 #include <linux/hash.h>
+#include <linux/icmpv6.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/ktime.h>
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
 #include "vsw_guard.h"
 #include "vsw_priv.h"
 
@@ -73,21 +78,68 @@ static bool vsw_policy_is_own(struct vsw_port *port, const u8 *addr)
 	       vsw_policy_is_allowed(port, addr);
 }
 
+/* Does this protocol's sum, and it alone, stand there behind its header? */
+static bool vsw_policy_sum_is_of(u8 proto, unsigned int offset)
+{
+	switch (proto) {
+	case IPPROTO_TCP:
+		return offset == offsetof(struct tcphdr, check);
+	case IPPROTO_UDP:
+		return offset == offsetof(struct udphdr, check);
+	case IPPROTO_ICMPV6:
+		return offset == offsetof(struct icmp6hdr, icmp6_cksum);
+	}
+	return false;
+}
+
+/* Is the sum that is still to be filled in where the packet has its own? */
+static bool vsw_policy_sum_is_plain(const struct sk_buff *skb)
+{
+	unsigned int start = skb_checksum_start_offset(skb);
+	const u8 *packet = skb->data + ETH_HLEN;
+	const struct ethhdr *eth = (const struct ethhdr *)skb->data;
+
+	if (start > skb_headlen(skb))
+		return false;
+	if (eth->h_proto == htons(ETH_P_IP) && packet[0] >> 4 == 4 &&
+	    start == ETH_HLEN + (packet[0] & 0xf) * 4)
+		return vsw_policy_sum_is_of(packet[offsetof(struct iphdr,
+							    protocol)],
+					    skb->csum_offset);
+	if (eth->h_proto == htons(ETH_P_IPV6) &&
+	    start == ETH_HLEN + sizeof(struct ipv6hdr))
+		return vsw_policy_sum_is_of(packet[offsetof(struct ipv6hdr,
+							    nexthdr)],
+					    skb->csum_offset);
+	return false;
+}
+
+/* Any other is filled in before the frame is judged: the sender says where. */
+static bool vsw_policy_fill_sum(struct sk_buff *skb)
+{
+	if (skb->ip_summed != CHECKSUM_PARTIAL || vsw_policy_sum_is_plain(skb))
+		return true;
+	return !skb_is_gso(skb) && !skb_checksum_help(skb);
+}
+
 /*
  * Headers are judged in memory that the sender cannot change any more: pages
  * of a frame may be mapped by who sent it.
  */
 static enum vsw_guard_kind vsw_policy_classify(struct sk_buff *skb)
 {
+	bool segmented = skb_shinfo(skb)->gso_type & SKB_GSO_UDP_L4;
 	unsigned int len = min_t(unsigned int, skb->len, VSW_GUARD_LEN);
 	enum vsw_guard_kind kind;
 
-	kind = vsw_guard_classify(skb->data, skb_headlen(skb));
+	if (!vsw_policy_fill_sum(skb))
+		return VSW_GUARD_OPAQUE;
+	kind = vsw_guard_classify(skb->data, skb_headlen(skb), segmented);
 	if (kind != VSW_GUARD_OPAQUE || skb_headlen(skb) >= len)
 		return kind;
 	if (!pskb_may_pull(skb, len))
 		return VSW_GUARD_OPAQUE;
-	return vsw_guard_classify(skb->data, skb_headlen(skb));
+	return vsw_guard_classify(skb->data, skb_headlen(skb), segmented);
 }
 
 /* The guard that a frame offends, or VSW_POLICY_SEND_BITS. */
