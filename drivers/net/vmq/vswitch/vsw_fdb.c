@@ -8,6 +8,7 @@
 #include <linux/neighbour.h>
 #include <linux/slab.h>
 #include <net/rtnetlink.h>
+#include "vsw_group.h"
 #include "vsw_priv.h"
 
 /* A port of many VLANs has an address in each of them, without an entry there. */
@@ -244,6 +245,9 @@ static int vsw_fdb_check(const struct vsw_port *port, const struct ndmsg *ndm,
 	if (is_zero_ether_addr(addr))
 		return vmq_refuse(vmq, extack, -EINVAL,
 				  "an address is not zero");
+	if (vsw_group_link_local(addr) & VSW_LINK_LOCAL_NEVER)
+		return vmq_refuse(vmq, extack, -EINVAL,
+				  "spanning tree, PAUSE and LACP are the link's own");
 	return 0;
 }
 

@@ -8,6 +8,7 @@
  */
 #include <linux/delay.h>
 #include <linux/etherdevice.h>
+#include <linux/ip.h>
 #include <linux/rculist.h>
 #include <net/pkt_sched.h>
 #include "vsw_group.h"
@@ -131,7 +132,7 @@ static bool vsw_port_adopt(struct vsw_port *port, struct sk_buff *skb)
 {
 	unsigned long policy = READ_ONCE(port->policy) & VSW_POLICY_RECEIVE;
 
-	if (unlikely(policy) && netif_running(port->dev))
+	if (unlikely(policy) && !vsw_port_is_off(port))
 		vsw_policy_receive(port, skb, policy);
 	return vsw_port_admit(port, skb) && vsw_port_take(port, skb);
 }
@@ -344,6 +345,8 @@ static bool vsw_forward_flush(struct vsw_port *port, bool force)
 	bool done;
 
 	spin_lock_bh(&port->held.lock);
+	/* Posting looks for the port's mirror. */
+	rcu_read_lock();
 	if (port->starved)
 		vsw_port_drop_held(port);
 	while (!skb_queue_empty(&port->held) &&
@@ -354,6 +357,7 @@ static bool vsw_forward_flush(struct vsw_port *port, bool force)
 	done = skb_queue_empty(&port->held);
 	if (done)
 		WRITE_ONCE(port->tx_holding, false);
+	rcu_read_unlock();
 	spin_unlock_bh(&port->held.lock);
 	return done;
 }
@@ -450,6 +454,17 @@ void vsw_forward_send(struct vsw_port *port, struct sk_buff *skb,
 	}
 }
 
+/*
+ * The sum is filled in after the frame was judged, where the sender says: not
+ * in a header that is looked at here.
+ */
+static bool vsw_forward_sum_is_sane(const struct sk_buff *skb)
+{
+	return skb->ip_summed != CHECKSUM_PARTIAL ||
+	       skb_checksum_start_offset(skb) >=
+	       (int)(ETH_HLEN + sizeof(struct iphdr));
+}
+
 netdev_tx_t vsw_forward_port_xmit(struct sk_buff *skb, struct net_device *dev)
 {
 	struct vsw_port *port = netdev_priv(dev);
@@ -462,6 +477,8 @@ netdev_tx_t vsw_forward_port_xmit(struct sk_buff *skb, struct net_device *dev)
 	reason = vsw_forward_check(skb, port, &match);
 	if (unlikely(READ_ONCE(port->vlan_tx)) && !reason)
 		reason = vsw_port_vlan_send(port, skb, &match);
+	if (unlikely(!reason && !vsw_forward_sum_is_sane(skb)))
+		reason = SKB_DROP_REASON_SKB_CSUM;
 	if (unlikely(reason)) {
 		kfree_skb_reason(skb, reason);
 		dev_dstats_tx_dropped(dev);

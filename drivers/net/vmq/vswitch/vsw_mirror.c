@@ -27,10 +27,11 @@ struct sk_buff *__vsw_mirror_clone(struct vsw_port *port, struct sk_buff *skb)
 /* The frame went where it should; @copy may be NULL. RCU read side, BH off. */
 void vsw_mirror_deliver(struct vsw_port *port, struct sk_buff *copy)
 {
-	struct vsw_port *to = rcu_dereference(port->mirror);
+	struct vsw_port *to;
 
 	if (!copy)
 		return;
+	to = rcu_dereference(port->mirror);
 	if (to)
 		vsw_forward_deliver_mirrored(to, copy);
 	else

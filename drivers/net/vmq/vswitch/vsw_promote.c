@@ -166,7 +166,8 @@ void vsw_promote_enabled(struct vmq_switch *sw, bool on)
 		if (!on) {
 			port->rank.party = port->rank.holds;
 			vsw_queue_give(port);
-		} else if (port->rank.exclusive) {
+		} else if (port->rank.exclusive &&
+			   vmq_queue_available(up->vmq)) {
 			vsw_queue_take(port);
 		}
 	}

@@ -21,7 +21,9 @@ static int vsw_rx_mode_count_passthru(struct net_device *upper,
 	const struct macvlan_dev *vlan = netdev_priv(upper);
 	unsigned int *count = priv->data;
 
+	/* A bridge hands no promiscuity down from what stands on it. */
 	if (netif_is_macvlan(upper) && netif_running(upper) &&
+	    !netif_is_bridge_master(vlan->lowerdev) &&
 	    vlan->mode == MACVLAN_MODE_PASSTHRU &&
 	    !(vlan->flags & MACVLAN_FLAG_NOPROMISC))
 		(*count)++;

@@ -72,7 +72,7 @@ static bool vsw_shape_has_room(const struct vsw_shaper *s, unsigned int bytes)
 	if (skb_queue_empty(&s->queue))
 		return true;
 	return skb_queue_len(&s->queue) < VSW_SHAPE_QUEUE_MAX &&
-	       s->bytes + bytes <= most;
+	       (!s->mbps || s->bytes + bytes <= most);
 }
 
 /* When the next frame may go, as far as @now or later. Its queue is locked. */

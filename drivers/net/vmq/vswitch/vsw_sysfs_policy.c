@@ -256,7 +256,8 @@ static ssize_t mirror_to_show(struct device *dev, struct device_attribute *attr,
 
 static int vsw_sysfs_set_mirror_to(struct vsw_port *port, const char *text)
 {
-	char name[IFNAMSIZ];
+	/* With a newline behind it. */
+	char name[IFNAMSIZ + 1];
 
 	if (strscpy(name, skip_spaces(text)) < 0)
 		return vmq_refuse(port->uplink->vmq, NULL, -ENOENT,

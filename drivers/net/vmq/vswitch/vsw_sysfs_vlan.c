@@ -94,13 +94,23 @@ static const char *vsw_sysfs_edit_vlan(struct vsw_vlans *v, const void *arg,
 	return vsw_vlan_set_allowed(v, arg, err);
 }
 
+static int vsw_sysfs_clear_vlans(struct vsw_port *port)
+{
+	const struct vsw_vlans *v = rtnl_dereference(port->vlans);
+
+	if (v && v->isolation)
+		return vmq_refuse(port->uplink->vmq, NULL, -EBUSY,
+				  "the port is in a private VLAN, write none to isolation first");
+	return vsw_port_vlan_apply(port, NULL, NULL);
+}
+
 static int vsw_sysfs_set_vlan(struct vsw_port *port, const char *text)
 {
 	unsigned long *set;
 	int err;
 
 	if (sysfs_streq(text, "none"))
-		return vsw_port_vlan_apply(port, NULL, NULL);
+		return vsw_sysfs_clear_vlans(port);
 	set = bitmap_zalloc(VLAN_N_VID, GFP_KERNEL);
 	if (!set)
 		return -ENOMEM;
