@@ -183,6 +183,7 @@ def test_refusals(host):
         ("vm1", "isolation", "community 100 1,2", "EINVAL", "the port needs one secondary VLAN"),
         ("vm1", "isolation", "none 100 1", "EINVAL", "isolation takes none, or promiscuous"),
         ("vm2", "vlan", "7", "EBUSY", "the port is in a private VLAN, write none to isolation first"),
+        ("vm2", "vlan", "none", "EBUSY", "the port is in a private VLAN, write none to isolation first"),
         ("vm2", "native_vlan", "7", "EBUSY", "the port is in a private VLAN, write none to isolation first"),
         ("vm1", "priority_trust", "2", "EINVAL", "priority_trust takes 0 or 1"),
     ]
