@@ -6,6 +6,7 @@ import time
 from tests.bench.cost import MACHINE, RX_USECS
 from tests.bench.counter import Counter, plugin
 from tests.e2e.link.lib import BROADCAST, OUTSIDE, Host, load, say, wait_for
+from tests.report import FULL
 from tests.vm import topology
 from tests.vm.wire import eth
 
@@ -14,7 +15,8 @@ CPU = 1
 BURST, BURSTS, ROUNDS = 128, 4, 4
 # What creating and deleting ports, in instructions, may cost against macvlans, and a
 # frame with a large table against one with a small table.
-PORTS_LIMIT, TABLE_LIMIT = 1.2, 1.05
+# The short form runs beside other guests, which changes how many frames a poll finds.
+PORTS_LIMIT, TABLE_LIMIT = (1.2, 1.05) if FULL else (1.3, 1.15)
 # Addresses; an uplink has 1023 filter ids.
 SMALL, FILTERS = 10, 1000
 
