@@ -58,7 +58,7 @@ int vmq_sysfs_begin_store(struct vmq_dev *dev, const char *buf, size_t len)
 void vmq_sysfs_end_store(struct vmq_dev *dev)
 {
 	mutex_unlock(&dev->lock);
-	rtnl_unlock();
+	vmq_uplink_end_store();
 }
 
 static struct vmq_dev *vmq_dev_from_device(struct device *d)
@@ -217,7 +217,7 @@ static ssize_t enabled_store(struct device *d, struct device_attribute *attr,
 	ret = vmq_dev_parse_switch(dev, attr->attr.name, buf);
 	if (ret >= 0)
 		ret = vmq_dev_enable(dev, ret, NULL);
-	rtnl_unlock();
+	vmq_uplink_end_store();
 	return ret ? ret : count;
 }
 static DEVICE_ATTR_RW(enabled);
