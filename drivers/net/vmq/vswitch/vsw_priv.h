@@ -300,7 +300,7 @@ ssize_t vsw_sysfs_store(struct device *dev,
 			const struct device_attribute *attr, const char *buf,
 			size_t len, int (*set)(struct vsw_port *port,
 					       const char *text));
-int vsw_sysfs_parse_bool(struct vsw_port *port, const char *name,
+int vsw_sysfs_parse_bool(struct vmq_dev *vmq, const char *name,
 			 const char *text, bool *on);
 ssize_t vsw_sysfs_emit_port(struct device *dev, size_t offset, char *buf);
 

@@ -89,14 +89,13 @@ ssize_t vsw_sysfs_store(struct device *dev,
 }
 
 /* What a file that is on or off was told. */
-int vsw_sysfs_parse_bool(struct vsw_port *port, const char *name,
+int vsw_sysfs_parse_bool(struct vmq_dev *vmq, const char *name,
 			 const char *text, bool *on)
 {
 	u8 value;
 
 	if (kstrtou8(text, 10, &value) || value > 1)
-		return vmq_refuse(port->uplink->vmq, NULL, -EINVAL,
-				  "%s takes 0 or 1", name);
+		return vmq_refuse(vmq, NULL, -EINVAL, "%s takes 0 or 1", name);
 	*on = value;
 	return 0;
 }
@@ -106,7 +105,8 @@ static int vsw_sysfs_set_exclusive(struct vsw_port *port, const char *text)
 	bool exclusive;
 	int err;
 
-	err = vsw_sysfs_parse_bool(port, "exclusive", text, &exclusive);
+	err = vsw_sysfs_parse_bool(port->uplink->vmq, "exclusive", text,
+				   &exclusive);
 	return err ? : vsw_promote_set_exclusive(port, exclusive, NULL);
 }
 

@@ -26,68 +26,40 @@ static int vsw_sysfs_set_bit(struct vsw_port *port, enum vsw_policy_bit bit,
 	bool on;
 	int err;
 
-	err = vsw_sysfs_parse_bool(port, name, text, &on);
+	err = vsw_sysfs_parse_bool(port->uplink->vmq, name, text, &on);
 	if (!err)
 		vsw_policy_set(port, bit, on);
 	return err;
 }
 
-static ssize_t spoof_check_show(struct device *dev,
-				struct device_attribute *attr, char *buf)
-{
-	return vsw_sysfs_emit_bit(dev, VSW_POLICY_SPOOF, buf);
-}
+#define VSW_SYSFS_SWITCH(_name, _bit)					\
+static const enum vsw_policy_bit vsw_sysfs_bit_##_name = _bit;		\
+									\
+static ssize_t _name##_show(struct device *dev,				\
+			    struct device_attribute *attr, char *buf)	\
+{									\
+	return vsw_sysfs_emit_bit(dev, vsw_sysfs_bit_##_name, buf);	\
+}									\
+									\
+static int vsw_sysfs_set_##_name(struct vsw_port *port,			\
+				 const char *text)			\
+{									\
+	return vsw_sysfs_set_bit(port, vsw_sysfs_bit_##_name, #_name,	\
+				 text);					\
+}									\
+									\
+static ssize_t _name##_store(struct device *dev,			\
+			     struct device_attribute *attr,		\
+			     const char *buf, size_t len)		\
+{									\
+	return vsw_sysfs_store(dev, attr, buf, len,			\
+			       vsw_sysfs_set_##_name);			\
+}									\
+DEVICE_ATTR_RW(_name)
 
-static int vsw_sysfs_set_spoof_check(struct vsw_port *port, const char *text)
-{
-	return vsw_sysfs_set_bit(port, VSW_POLICY_SPOOF, "spoof_check", text);
-}
-
-static ssize_t spoof_check_store(struct device *dev,
-				 struct device_attribute *attr, const char *buf,
-				 size_t len)
-{
-	return vsw_sysfs_store(dev, attr, buf, len, vsw_sysfs_set_spoof_check);
-}
-DEVICE_ATTR_RW(spoof_check);
-
-static ssize_t dhcp_guard_show(struct device *dev,
-			       struct device_attribute *attr, char *buf)
-{
-	return vsw_sysfs_emit_bit(dev, VSW_POLICY_DHCP, buf);
-}
-
-static int vsw_sysfs_set_dhcp_guard(struct vsw_port *port, const char *text)
-{
-	return vsw_sysfs_set_bit(port, VSW_POLICY_DHCP, "dhcp_guard", text);
-}
-
-static ssize_t dhcp_guard_store(struct device *dev,
-				struct device_attribute *attr, const char *buf,
-				size_t len)
-{
-	return vsw_sysfs_store(dev, attr, buf, len, vsw_sysfs_set_dhcp_guard);
-}
-DEVICE_ATTR_RW(dhcp_guard);
-
-static ssize_t router_guard_show(struct device *dev,
-				 struct device_attribute *attr, char *buf)
-{
-	return vsw_sysfs_emit_bit(dev, VSW_POLICY_ROUTER, buf);
-}
-
-static int vsw_sysfs_set_router_guard(struct vsw_port *port, const char *text)
-{
-	return vsw_sysfs_set_bit(port, VSW_POLICY_ROUTER, "router_guard", text);
-}
-
-static ssize_t router_guard_store(struct device *dev,
-				  struct device_attribute *attr, const char *buf,
-				  size_t len)
-{
-	return vsw_sysfs_store(dev, attr, buf, len, vsw_sysfs_set_router_guard);
-}
-DEVICE_ATTR_RW(router_guard);
+VSW_SYSFS_SWITCH(spoof_check, VSW_POLICY_SPOOF);
+VSW_SYSFS_SWITCH(dhcp_guard, VSW_POLICY_DHCP);
+VSW_SYSFS_SWITCH(router_guard, VSW_POLICY_ROUTER);
 
 static ssize_t allowed_macs_show(struct device *dev,
 				 struct device_attribute *attr, char *buf)

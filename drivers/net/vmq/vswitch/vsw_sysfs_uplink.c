@@ -33,13 +33,13 @@ static ssize_t uplink_flood_show(struct device *dev,
 
 static int vsw_sysfs_set_flood(struct vsw_uplink *up, const char *text)
 {
-	u8 flood;
+	bool flood;
+	int err;
 
-	if (kstrtou8(text, 10, &flood) || flood > 1)
-		return vmq_refuse(up->vmq, NULL, -EINVAL,
-				  "uplink_flood takes 0 or 1");
-	WRITE_ONCE(up->flood, flood);
-	return 0;
+	err = vsw_sysfs_parse_bool(up->vmq, "uplink_flood", text, &flood);
+	if (!err)
+		WRITE_ONCE(up->flood, flood);
+	return err;
 }
 
 static ssize_t uplink_flood_store(struct device *dev,

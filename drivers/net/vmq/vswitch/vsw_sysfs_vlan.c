@@ -25,11 +25,6 @@ struct vsw_sysfs_private {
 	unsigned long *secondary;
 };
 
-static struct vsw_port *vsw_sysfs_vlan_port(struct device *dev)
-{
-	return netdev_priv(to_net_dev(dev));
-}
-
 /* Show what the port was told, NULL: nothing. */
 static ssize_t vsw_sysfs_vlan_show(struct device *dev, char *buf,
 				   int (*emit)(const struct vsw_vlans *v,
@@ -38,7 +33,7 @@ static ssize_t vsw_sysfs_vlan_show(struct device *dev, char *buf,
 	ssize_t len;
 
 	rcu_read_lock();
-	len = emit(rcu_dereference(vsw_sysfs_vlan_port(dev)->vlans), buf);
+	len = emit(rcu_dereference(vsw_sysfs_port(dev)->vlans), buf);
 	rcu_read_unlock();
 	return len;
 }
@@ -94,14 +89,10 @@ static const char *vsw_sysfs_edit_vlan(struct vsw_vlans *v, const void *arg,
 	return vsw_vlan_set_allowed(v, arg, err);
 }
 
-static int vsw_sysfs_clear_vlans(struct vsw_port *port)
+static const char *vsw_sysfs_edit_none(struct vsw_vlans *v, const void *arg,
+				       int *err)
 {
-	const struct vsw_vlans *v = rtnl_dereference(port->vlans);
-
-	if (v && v->isolation)
-		return vmq_refuse(port->uplink->vmq, NULL, -EBUSY,
-				  "the port is in a private VLAN, write none to isolation first");
-	return vsw_port_vlan_apply(port, NULL, NULL);
+	return vsw_vlan_clear(v, err);
 }
 
 static int vsw_sysfs_set_vlan(struct vsw_port *port, const char *text)
@@ -110,7 +101,8 @@ static int vsw_sysfs_set_vlan(struct vsw_port *port, const char *text)
 	int err;
 
 	if (sysfs_streq(text, "none"))
-		return vsw_sysfs_clear_vlans(port);
+		return vsw_port_vlan_change(port, vsw_sysfs_edit_none, NULL,
+					    NULL);
 	set = bitmap_zalloc(VLAN_N_VID, GFP_KERNEL);
 	if (!set)
 		return -ENOMEM;
@@ -272,7 +264,7 @@ DEVICE_ATTR_RW(isolation);
 static ssize_t priority_trust_show(struct device *dev,
 				   struct device_attribute *attr, char *buf)
 {
-	struct vsw_port *port = vsw_sysfs_vlan_port(dev);
+	struct vsw_port *port = vsw_sysfs_port(dev);
 
 	return sysfs_emit(buf, "%d\n", !READ_ONCE(port->priority_untrusted));
 }
@@ -282,7 +274,8 @@ static int vsw_sysfs_set_priority_trust(struct vsw_port *port, const char *text)
 	bool trust;
 	int err;
 
-	err = vsw_sysfs_parse_bool(port, "priority_trust", text, &trust);
+	err = vsw_sysfs_parse_bool(port->uplink->vmq, "priority_trust", text,
+				   &trust);
 	if (!err)
 		vsw_port_vlan_set_trust(port, trust);
 	return err;

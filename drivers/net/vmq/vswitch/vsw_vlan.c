@@ -114,13 +114,23 @@ static const char *vsw_vlan_refuse(int *err, int value, const char *why)
 	return why;
 }
 
-/* May the sets be changed one by one, and are these VLANs? */
-static const char *vsw_vlan_check_change(const struct vsw_vlans *v, u16 first,
-					 u16 last, int *err)
+/* May the sets be changed one by one? */
+static const char *vsw_vlan_check_public(const struct vsw_vlans *v, int *err)
 {
 	if (v->isolation)
 		return vsw_vlan_refuse(err, -EBUSY,
 				       "the port is in a private VLAN, write none to isolation first");
+	return NULL;
+}
+
+/* That, and are these VLANs? */
+static const char *vsw_vlan_check_change(const struct vsw_vlans *v, u16 first,
+					 u16 last, int *err)
+{
+	const char *why = vsw_vlan_check_public(v, err);
+
+	if (why)
+		return why;
 	if (!first || last >= VLAN_VID_MASK)
 		return vsw_vlan_refuse(err, -EINVAL,
 				       "the VLAN ID must be 1 to 4094");
@@ -187,6 +197,16 @@ const char *vsw_vlan_del(struct vsw_vlans *v, u16 first, u16 last, int *err)
 	return NULL;
 }
 EXPORT_SYMBOL_IF_KUNIT(vsw_vlan_del);
+
+/* In no VLAN any more. */
+const char *vsw_vlan_clear(struct vsw_vlans *v, int *err)
+{
+	const char *why = vsw_vlan_check_public(v, err);
+
+	if (!why)
+		bitmap_zero(v->rx, VLAN_N_VID);
+	return why;
+}
 
 /* The VLANs become these; what stays keeps its flags. */
 const char *vsw_vlan_set_allowed(struct vsw_vlans *v, const unsigned long *set,

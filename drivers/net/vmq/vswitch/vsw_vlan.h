@@ -79,6 +79,7 @@ bool vsw_vlan_next(const struct vsw_vlans *v, struct vsw_vlan_range *r);
 const char *vsw_vlan_add(struct vsw_vlans *v, u16 first, u16 last,
 			 unsigned int flags, int *err);
 const char *vsw_vlan_del(struct vsw_vlans *v, u16 first, u16 last, int *err);
+const char *vsw_vlan_clear(struct vsw_vlans *v, int *err);
 const char *vsw_vlan_set_allowed(struct vsw_vlans *v, const unsigned long *set,
 				 int *err);
 const char *vsw_vlan_set_native(struct vsw_vlans *v, u16 vid, int *err);
