@@ -27,7 +27,7 @@ struct weight_test {
 static void weight_give(struct weight_test *t, struct vsw_weight_port *p)
 {
 	KUNIT_EXPECT_TRUE(t->test, p->holds);
-	p->holds = false;
+	vsw_weight_release(p);
 	t->gives++;
 	if (t->frames_are_held)
 		t->w.soon++;
@@ -41,8 +41,10 @@ static void weight_take(struct weight_test *t, struct vsw_weight_port *p)
 	KUNIT_EXPECT_GT(t->test, t->w.now, 0);
 	t->takes++;
 	p->cannot = t->hopeless[p - t->ports];
-	p->holds = !p->cannot;
-	t->w.now -= p->holds;
+	if (p->cannot)
+		return;
+	vsw_weight_hold(&t->w, p);
+	t->w.now--;
 }
 
 static void weight_settle(struct weight_test *t)
@@ -94,7 +96,7 @@ static void weight_fill(struct weight_test *t, unsigned int n, u8 weight)
 
 	for (i = 0; i < n; i++) {
 		t->ports[i].weight = weight;
-		list_add_tail(&t->ports[i].node, &t->w.ports);
+		vsw_weight_join(&t->w, &t->ports[i]);
 		weight_settle(t);
 	}
 }
@@ -124,7 +126,7 @@ static void vsw_weight_test_heaviest(struct kunit *test)
 
 	for (i = 0; i < WEIGHT_PORTS; i++) {
 		t->ports[i].weight = i * 5;
-		list_add_tail(&t->ports[i].node, &t->w.ports);
+		vsw_weight_join(&t->w, &t->ports[i]);
 		weight_settle(t);
 		KUNIT_EXPECT_EQ(test, t->ports[i].holds, i > 0);
 	}
@@ -215,7 +217,7 @@ static void vsw_weight_test_cannot(struct kunit *test)
 	t->hopeless['a' - 'a'] = true;
 	t->ports['a' - 'a'].weight = 95;
 	t->ports['i' - 'a'].cannot = false;
-	list_add_tail(&t->ports['j' - 'a'].node, &t->w.ports);
+	vsw_weight_join(&t->w, &t->ports['j' - 'a']);
 	KUNIT_EXPECT_STREQ(test, weight_set(t, 'j', 80), "bcdefgj");
 	KUNIT_EXPECT_TRUE(test, t->ports['a' - 'a'].cannot);
 	KUNIT_EXPECT_TRUE(test, t->ports['i' - 'a'].cannot);
@@ -520,6 +522,8 @@ static void vsw_weight_test_random(struct kunit *test)
 			break;
 		default:
 			p->weight = prandom_u32_state(&rnd) % 8;
+			if (p->weight == 7)
+				p->weight = VSW_WEIGHT_MAX;
 			p->exclusive &= p->weight != 0;
 		}
 		weight_settle(t);

@@ -533,14 +533,21 @@ MUTANTS = (
     Mutant(
         "weight-takes-exclusive", "Nobody's weight takes an exclusive port's queue.",
         VSWITCH + "vsw_weight.c",
-        "return p->holds && !p->exclusive;",
-        "return p->holds;",
+        "if (!p->exclusive &&\n\t\t    (!last ||",
+        "if ((!last ||",
         ("vsw_weight_test_exclusive",),
+    ),
+    Mutant(
+        "heavier-not-looked-for", "A port that is heavier than a holder gets its queue.",
+        VSWITCH + "vsw_weight.c",
+        "loser->weight == VSW_WEIGHT_MAX",
+        "loser->weight >= 5",
+        ("vsw_weight_test_random",),
     ),
     Mutant(
         "loser-forgotten", "Who gave a queue for a port that could not take it has it back.",
         VSWITCH + "vsw_weight.c",
-        "\tloser->party = true;\n",
+        "\tvsw_weight_set_party(w, loser);\n",
         "",
         ("vsw_weight_test_cannot",),
     ),
@@ -728,8 +735,8 @@ MUTANTS = (
     Mutant(
         "retried-for-ever", "A port that cannot use a queue does not make another one give it over and over.",
         VSWITCH + "vsw_promote.c",
-        "if (!vsw_promote_report(up) && !filters)",
-        "if (!vsw_promote_report(up) && !up->vmq)",
+        "    !filters)\n\t\tclear_bit",
+        "    !up->vmq)\n\t\tclear_bit",
         make="test_cannot_take",
     ),
     Mutant(

@@ -35,25 +35,30 @@ static enum vsw_reason vsw_promote_reason(const struct vsw_port *port)
 	return port->rank.cannot ? port->failure : VSW_REASON_NO_QUEUE;
 }
 
-/* Tell what became of the ports. Returns whether one is without its queue. */
-static bool vsw_promote_report(struct vsw_uplink *up)
+/* Tell what became of a port. Returns whether it is without its queue. */
+static bool vsw_promote_report(struct vsw_port *port)
 {
-	enum vsw_reason reason;
+	enum vsw_reason reason = vsw_promote_reason(port);
+	bool lost = port->told && !port->queue;
+
+	if (port->queue == port->told && reason == port->reason)
+		return false;
+	port->told = port->queue;
+	WRITE_ONCE(port->reason, reason);
+	vsw_port_update_carrier(port);
+	/* A new port is announced by rtnl when it is whole. */
+	if (port->dev->rtnl_link_state == RTNL_LINK_INITIALIZED)
+		vsw_queue_announce(port);
+	return lost;
+}
+
+static bool vsw_promote_report_all(struct vsw_uplink *up)
+{
 	struct vsw_port *port;
 	bool lost = false;
 
-	list_for_each_entry(port, &up->ports, node) {
-		reason = vsw_promote_reason(port);
-		if (port->queue == port->told && reason == port->reason)
-			continue;
-		lost |= port->told && !port->queue;
-		port->told = port->queue;
-		WRITE_ONCE(port->reason, reason);
-		vsw_port_update_carrier(port);
-		/* A new port is announced by rtnl when it is whole. */
-		if (port->dev->rtnl_link_state == RTNL_LINK_INITIALIZED)
-			vsw_queue_announce(port);
-	}
+	list_for_each_entry(port, &up->ports, node)
+		lost |= vsw_promote_report(port);
 	return lost;
 }
 
@@ -84,20 +89,39 @@ static bool vsw_promote_step(struct vsw_uplink *up)
 
 /*
  * Bring the queues to where they belong; ends, since each port takes or fails to
- * take one once.
+ * take one once. Returns whether a step was taken.
+ */
+static bool vsw_promote_move(struct vsw_uplink *up)
+{
+	bool moved = false;
+
+	if (vmq_dev_has_vmq(up->vmq) && vmq_dev_is_enabled(up->vmq))
+		while (vsw_promote_step(up))
+			moved = true;
+	return moved;
+}
+
+/*
+ * @joined: a new port that is all that changed, or NULL. It costs a look at
+ * every other port only if a queue moves.
  *
  * Filters that left the NIC for a port that could not take the queue, and came
  * back with it, are no reason to ask that port again: it would never end.
  */
-static void vsw_promote_settle(struct vsw_uplink *up)
+static void vsw_promote_settle_joined(struct vsw_uplink *up,
+				      struct vsw_port *joined)
 {
 	bool filters = test_bit(VMQ_FREED_FILTER, &up->freed);
+	bool all = vsw_promote_move(up) || !joined;
 
-	if (vmq_dev_has_vmq(up->vmq) && vmq_dev_is_enabled(up->vmq))
-		while (vsw_promote_step(up))
-			;
-	if (!vsw_promote_report(up) && !filters)
+	if (!(all ? vsw_promote_report_all(up) : vsw_promote_report(joined)) &&
+	    !filters)
 		clear_bit(VMQ_FREED_FILTER, &up->freed);
+}
+
+static void vsw_promote_settle(struct vsw_uplink *up)
+{
+	vsw_promote_settle_joined(up, NULL);
 }
 
 static void vsw_promote_ask_all(struct vsw_uplink *up)
@@ -164,7 +188,8 @@ void vsw_promote_enabled(struct vmq_switch *sw, bool on)
 	vsw_promote_ask_all(up);
 	list_for_each_entry(port, &up->ports, node) {
 		if (!on) {
-			port->rank.party = port->rank.holds;
+			if (port->rank.holds)
+				vsw_weight_set_party(&up->weight, &port->rank);
 			vsw_queue_give(port);
 		} else if (port->rank.exclusive &&
 			   vmq_queue_available(up->vmq)) {
@@ -273,17 +298,17 @@ int vsw_promote_join(struct vsw_port *port, bool exclusive,
 {
 	struct vsw_uplink *up = port->uplink;
 
-	list_add_tail(&port->rank.node, &up->weight.ports);
+	vsw_weight_join(&up->weight, &port->rank);
 	if (up->weight.policy == VSW_WEIGHT_BY_LOAD)
 		vsw_promote_start_sample(up);
-	vsw_promote_settle(up);
+	vsw_promote_settle_joined(up, port);
 	return exclusive ? vsw_promote_set_exclusive(port, true, extack) : 0;
 }
 
 /* The port is being deleted. It gives its queue later, when it is closed. */
 void vsw_promote_leave(struct vsw_port *port)
 {
-	list_del_init(&port->rank.node);
+	vsw_weight_leave(&port->rank);
 }
 
 /* Ask a port that could not take a queue before, since somebody wants it to. */

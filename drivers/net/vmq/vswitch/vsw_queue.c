@@ -143,9 +143,10 @@ void vsw_queue_take(struct vsw_port *port)
 {
 	port->failure = vsw_queue_try_take(port);
 	port->rank.cannot = port->failure;
-	port->rank.holds = !port->failure;
-	if (port->rank.holds)
-		WRITE_ONCE(port->starved, false);
+	if (port->failure)
+		return;
+	vsw_weight_hold(&port->uplink->weight, &port->rank);
+	WRITE_ONCE(port->starved, false);
 }
 
 /* At the end of a port, whose netdev is closed, or while it runs. */
@@ -160,7 +161,7 @@ void vsw_queue_give(struct vsw_port *port)
 	WRITE_ONCE(port->starved, port->rank.exclusive);
 	vsw_queue_tx_move(port, 0);
 	vmq_queue_release(port->uplink->vmq, id);
-	port->rank.holds = false;
+	vsw_weight_release(&port->rank);
 }
 
 int vsw_queue_errno(enum vsw_reason reason)

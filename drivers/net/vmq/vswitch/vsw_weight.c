@@ -25,6 +25,7 @@ void vsw_weight_init(struct vsw_weight *w)
 {
 	memset(w, 0, sizeof(*w));
 	INIT_LIST_HEAD(&w->ports);
+	INIT_LIST_HEAD(&w->holders);
 	/* The zeros in the swaps are long ago. */
 	w->round = VSW_WEIGHT_WINDOW;
 }
@@ -34,19 +35,52 @@ void vsw_weight_port_init(struct vsw_weight_port *p)
 {
 	memset(p, 0, sizeof(*p));
 	INIT_LIST_HEAD(&p->node);
+	INIT_LIST_HEAD(&p->held);
 	p->weight = VSW_WEIGHT_DEFAULT;
 }
 EXPORT_SYMBOL_IF_KUNIT(vsw_weight_port_init);
 
+/* As the youngest. */
+void vsw_weight_join(struct vsw_weight *w, struct vsw_weight_port *p)
+{
+	p->age = w->joined++;
+	list_add_tail(&p->node, &w->ports);
+}
+EXPORT_SYMBOL_IF_KUNIT(vsw_weight_join);
+
+/* It competes no more; a queue that it holds is nobody's to take. */
+void vsw_weight_leave(struct vsw_weight_port *p)
+{
+	list_del_init(&p->node);
+	list_del_init(&p->held);
+}
+EXPORT_SYMBOL_IF_KUNIT(vsw_weight_leave);
+
+void vsw_weight_hold(struct vsw_weight *w, struct vsw_weight_port *p)
+{
+	p->holds = true;
+	list_add_tail(&p->held, &w->holders);
+}
+EXPORT_SYMBOL_IF_KUNIT(vsw_weight_hold);
+
+void vsw_weight_release(struct vsw_weight_port *p)
+{
+	p->holds = false;
+	list_del_init(&p->held);
+}
+EXPORT_SYMBOL_IF_KUNIT(vsw_weight_release);
+
+/* Before others of its weight, until the queues are where they belong. */
+void vsw_weight_set_party(struct vsw_weight *w, struct vsw_weight_port *p)
+{
+	p->party = true;
+	w->parties = true;
+}
+EXPORT_SYMBOL_IF_KUNIT(vsw_weight_set_party);
+
 static bool vsw_weight_waits(const struct vsw_weight_port *p)
 {
 	return p->weight && !p->holds && !p->cannot;
-}
-
-/* Nobody's weight takes the queue of an exclusive port. */
-static bool vsw_weight_yields(const struct vsw_weight_port *p)
-{
-	return p->holds && !p->exclusive;
 }
 
 /*
@@ -89,22 +123,25 @@ vsw_weight_first_waiting(struct vsw_weight *w,
 	return best;
 }
 
-/* Is @a, the younger one, rather to lose its queue than @b? */
+/* Is @a rather to lose its queue than @b, of equals the younger one? */
 static bool vsw_weight_yields_before(const struct vsw_weight *w,
 				     const struct vsw_weight_port *a,
 				     const struct vsw_weight_port *b)
 {
 	if (a->weight != b->weight)
 		return a->weight < b->weight;
-	return w->policy != VSW_WEIGHT_BY_LOAD || a->load <= b->load;
+	if (w->policy == VSW_WEIGHT_BY_LOAD && a->load != b->load)
+		return a->load < b->load;
+	return a->age > b->age;
 }
 
 static struct vsw_weight_port *vsw_weight_last_holder(struct vsw_weight *w)
 {
 	struct vsw_weight_port *p, *last = NULL;
 
-	list_for_each_entry(p, &w->ports, node)
-		if (vsw_weight_yields(p) &&
+	/* Nobody's weight takes the queue of an exclusive port. */
+	list_for_each_entry(p, &w->holders, held)
+		if (!p->exclusive &&
 		    (!last || vsw_weight_yields_before(w, p, last)))
 			last = p;
 	return last;
@@ -124,6 +161,9 @@ enum vsw_weight_act vsw_weight_next(struct vsw_weight *w,
 		*port = loser;
 		return VSW_WEIGHT_GIVE;
 	}
+	/* Nobody is heavier: a new port among thousands need not look at them. */
+	if (!w->now && (!loser || loser->weight == VSW_WEIGHT_MAX))
+		return VSW_WEIGHT_STAY;
 
 	first = vsw_weight_first_waiting(w, NULL);
 	if (first && w->now) {
@@ -135,7 +175,7 @@ enum vsw_weight_act vsw_weight_next(struct vsw_weight *w,
 	if (!first || !loser || first->weight <= loser->weight)
 		return VSW_WEIGHT_STAY;
 	/* Who has it back if the heavier one cannot use it. */
-	loser->party = true;
+	vsw_weight_set_party(w, loser);
 	*port = loser;
 	return VSW_WEIGHT_GIVE;
 }
@@ -146,10 +186,11 @@ void vsw_weight_settled(struct vsw_weight *w)
 {
 	struct vsw_weight_port *p;
 
-	if (w->soon)
+	if (w->soon || !w->parties)
 		return;
 	list_for_each_entry(p, &w->ports, node)
 		p->party = false;
+	w->parties = false;
 }
 EXPORT_SYMBOL_IF_KUNIT(vsw_weight_settled);
 
@@ -194,7 +235,8 @@ static bool vsw_weight_find_swap(struct vsw_weight *w,
 	list_for_each_entry(p, &w->ports, node) {
 		if (p->weight != last->weight || vsw_weight_rests(w, p))
 			continue;
-		if (vsw_weight_yields(p) && (!*idle || p->load <= (*idle)->load))
+		if (p->holds && !p->exclusive &&
+		    (!*idle || p->load <= (*idle)->load))
 			*idle = p;
 		if (vsw_weight_waits(p) && (!*busy || p->load > (*busy)->load))
 			*busy = p;
@@ -223,8 +265,8 @@ struct vsw_weight_port *vsw_weight_round(struct vsw_weight *w)
 	w->oldest = (w->oldest + 1) % VSW_WEIGHT_SWAPS;
 	vsw_weight_set_rest(w, idle);
 	vsw_weight_set_rest(w, busy);
-	idle->party = true;
-	busy->party = true;
+	vsw_weight_set_party(w, idle);
+	vsw_weight_set_party(w, busy);
 	return idle;
 }
 EXPORT_SYMBOL_IF_KUNIT(vsw_weight_round);

@@ -39,8 +39,11 @@ enum vsw_weight_act {
 struct vsw_weight_port {
 	/* In vsw_weight.ports, the oldest first. */
 	struct list_head node;
+	/* In vsw_weight.holders while it holds a queue, in no order. */
+	struct list_head held;
+	u64 age;		/* the lower the older */
 	u8 weight;		/* in: 0 .. 100; 0: never a queue */
-	bool holds;		/* in: it has a queue */
+	bool holds;		/* it has a queue: vsw_weight_hold() */
 	bool exclusive;		/* in: its queue is not taken away */
 	bool cannot;		/* in: it was given one, and had to refuse it */
 	bool party;		/* gave its queue, or waits for one by a swap */
@@ -52,6 +55,9 @@ struct vsw_weight_port {
 /* One instance is what the ports of an uplink compete for. */
 struct vsw_weight {
 	struct list_head ports;
+	struct list_head holders;
+	u64 joined;		/* how many ports ever did */
+	bool parties;		/* there may be one in ports */
 	u8 policy;		/* in: enum vsw_weight_policy */
 	unsigned int now;	/* in: queues that are free */
 	unsigned int soon;	/* in: queues that will be, unasked */
@@ -62,6 +68,11 @@ struct vsw_weight {
 
 void vsw_weight_init(struct vsw_weight *w);
 void vsw_weight_port_init(struct vsw_weight_port *p);
+void vsw_weight_join(struct vsw_weight *w, struct vsw_weight_port *p);
+void vsw_weight_leave(struct vsw_weight_port *p);
+void vsw_weight_hold(struct vsw_weight *w, struct vsw_weight_port *p);
+void vsw_weight_release(struct vsw_weight_port *p);
+void vsw_weight_set_party(struct vsw_weight *w, struct vsw_weight_port *p);
 enum vsw_weight_act vsw_weight_next(struct vsw_weight *w,
 				    struct vsw_weight_port **port);
 void vsw_weight_settled(struct vsw_weight *w);
