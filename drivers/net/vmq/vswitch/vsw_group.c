@@ -51,16 +51,24 @@ static u64 vsw_groups_bits(const struct vsw_groups *groups)
 /*
  * The member's groups from now on, NULL for none, or @all there are. Writers
  * take turns. A group that stays is never missed: it is in both sets and its
- * bit in both words, whichever of them a reader sees.
+ * bit in both words, whichever of them a reader sees; a reader that finds "all"
+ * gone finds what came in its place.
  */
 void vsw_group_join(struct vsw_member *member, struct vsw_groups *groups,
 		    bool all)
 {
 	struct vsw_groups *old = rcu_dereference_protected(member->groups, 1);
 
-	WRITE_ONCE(member->all_groups, all);
+	if (all)
+		WRITE_ONCE(member->all_groups, true);
+	/* A reader that has not seen that yet finds the old ones still. */
+	if (all && !groups)
+		return;
 	rcu_assign_pointer(member->groups, groups);
 	WRITE_ONCE(member->group_bits, vsw_groups_bits(groups));
+	if (!all)
+		/* Pairs with the load in vsw_group_joined_rcu(). */
+		smp_store_release(&member->all_groups, false);
 	if (old)
 		kfree_rcu(old, rcu);
 }
@@ -125,7 +133,8 @@ static bool vsw_group_joined_rcu(const struct vsw_member *member,
 	const struct vsw_groups *groups;
 	unsigned int i;
 
-	if (READ_ONCE(member->all_groups))
+	/* Pairs with vsw_group_join(): not all, then at least the set of then. */
+	if (smp_load_acquire(&member->all_groups))
 		return true;
 	if (likely(!(READ_ONCE(member->group_bits) & f->group)))
 		return false;
