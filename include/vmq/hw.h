@@ -16,6 +16,7 @@
 #include <linux/types.h>
 #include <linux/u64_stats_sync.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 #include <vmq/vmq.h>
 
 struct vmq_consumer;
@@ -358,7 +359,7 @@ struct vmq_queue {
 	bool check;
 	bool undrained;
 	u8 restore;
-	u16 nr_filters;
+	u32 nr_filters;
 	u16 cpu_load;
 	u32 buffers;
 	char vm_name[VMQ_NAME_LEN];
@@ -386,8 +387,13 @@ struct vmq_queue {
  *	never held over (un)registration of a netdev
  * @open: between vmq_dev_open() and vmq_dev_close()
  * @filters: all filters by match; RCU readers, writers hold @lock
+ * @filter_addrs: the same filters by address alone; under @lock
  * @filter_ids: filters by id, written under @lock, read under RCU
- * @filter_list: all filters, oldest first; under @lock
+ * @filter_list: filters that a VM queue has, or gets back, and those that change,
+ *	oldest first; under @lock
+ * @filter_age: how many filters there ever were; under @lock
+ * @software_vids: by VLAN ID, how many filters are not in @filter_list; under
+ *	@lock
  * @filter_changes: how often one got another queue or left; written under
  *	@lock, from 1 on
  * @route: what the NIC was told; under @lock
@@ -433,8 +439,11 @@ struct vmq_dev {
 	struct mutex lock;	/* queues, filters, placement, @open */
 	bool open;
 	struct rhashtable *filters;
-	struct vmq_filter __rcu **filter_ids;
+	struct rhltable *filter_addrs;
+	struct xarray filter_ids;
 	struct list_head filter_list;
+	u64 filter_age;
+	u32 *software_vids;
 	unsigned long filter_changes;
 	struct vmq_route *route;
 	struct vmq_route *next;
@@ -444,9 +453,9 @@ struct vmq_dev {
 	bool count_hits;
 	u16 mac_slots_free;
 	u16 vlan_slots_free;
-	u16 nr_default_filters;
-	u16 nr_any_filters;
-	u16 nr_group_filters;
+	u32 nr_default_filters;
+	u32 nr_any_filters;
+	u32 nr_group_filters;
 	bool enabled;
 	u32 buffers;
 	bool coalesce;

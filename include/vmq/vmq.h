@@ -20,8 +20,11 @@
 #define VMQ_MAX_VLAN_SLOTS	64
 /* Bytes of a VM or queue name, with the terminating NUL. */
 #define VMQ_NAME_LEN		64
-/* Filter ids and ntuple locations are 1 .. VMQ_MAX_FILTERS - 1; 0 is invalid. */
-#define VMQ_MAX_FILTERS		1024
+/*
+ * Filter ids and ntuple locations are 1 .. VMQ_MAX_FILTERS - 1; 0 is invalid. A
+ * limit all the same: each filter is kernel memory.
+ */
+#define VMQ_MAX_FILTERS		(128 * 1024)
 
 /* What vmq_match.vlan holds besides a VID of 1 .. 4094. */
 #define VMQ_VLAN_UNTAGGED	0

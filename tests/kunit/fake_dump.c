@@ -68,19 +68,15 @@ static int fake_dump_queues(struct fake_nic *f, char *buf, int size)
 static int fake_dump_filters(struct fake_nic *f, char *buf, int size)
 {
 	struct vmq_filter *flt;
+	unsigned long id;
 	int len = 0;
-	u32 id;
 
 	mutex_lock(&f->dev.lock);
-	for (id = 1; id < VMQ_MAX_FILTERS; id++) {
-		flt = vmq_filter_by_id(&f->dev, id);
-		if (flt)
-			len += scnprintf(buf + len, size - len,
-					 "filter %u %pM vlan %u queue %u to %u change %u owner %u\n",
-					 id, flt->m.addr, flt->m.vlan,
-					 flt->queue, flt->to, flt->change,
-					 flt->owner);
-	}
+	xa_for_each(&f->dev.filter_ids, id, flt)
+		len += scnprintf(buf + len, size - len,
+				 "filter %lu %pM vlan %u queue %u to %u change %u owner %u\n",
+				 id, flt->m.addr, flt->m.vlan, flt->queue,
+				 flt->to, flt->change, flt->owner);
 	mutex_unlock(&f->dev.lock);
 	return len;
 }

@@ -383,12 +383,139 @@ static void vmq_filter_test_ids_used_up(struct kunit *test)
 	struct fake_nic *f = test->priv;
 	int i;
 
+	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
 	for (i = 1; i < VMQ_MAX_FILTERS; i++)
-		KUNIT_ASSERT_EQ(test, fake_add(f, ADMIN, 0, i / 256, i), i);
+		KUNIT_ASSERT_EQ(test,
+				fake_add(f, ADMIN, 0, i / 4000, i % 4000 + 1),
+				i);
 	KUNIT_EXPECT_EQ(test, fake_add(f, ADMIN, 0, 0x55, 0), -ENOSPC);
+	KUNIT_EXPECT_STREQ(test, f->why, "all 131071 filter ids used");
 	KUNIT_EXPECT_EQ(test, f->dev.queues[0].nr_filters, VMQ_MAX_FILTERS - 1);
-	KUNIT_EXPECT_EQ(test, fake_del(f, ADMIN, 700), 0);
-	KUNIT_EXPECT_EQ(test, fake_add(f, ADMIN, 0, 0x55, 0), 700);
+	KUNIT_EXPECT_TRUE(test, list_empty(&f->dev.filter_list));
+	KUNIT_EXPECT_EQ(test, fake_del(f, ADMIN, 70000), 0);
+	KUNIT_EXPECT_EQ(test, fake_add(f, ADMIN, 0, 0x55, 0), 70000);
+}
+
+/* How many filters a plan looks at one by one. */
+static size_t vmq_filter_test_listed(struct fake_nic *f)
+{
+	size_t nr;
+
+	mutex_lock(&f->dev.lock);
+	nr = list_count_nodes(&f->dev.filter_list);
+	mutex_unlock(&f->dev.lock);
+	return nr;
+}
+
+/*
+ * What software alone claims costs a plan no look at each, but is known by its
+ * VLAN: before, during and after it has been a VM queue's.
+ */
+static void vmq_filter_test_many(struct kunit *test)
+{
+	struct fake_nic *f = test->priv;
+	const u32 mine[] = { 2, 102 };
+	int i;
+
+	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
+	KUNIT_ASSERT_EQ(test, fake_make_running(f, ADMIN, 0x11), 1);
+	for (i = 0; i < 2000; i++)
+		KUNIT_ASSERT_EQ(test, fake_add(f, VSWITCH, 0, 0x20 + i / 100,
+					       i % 100 + 1), i + 2);
+	KUNIT_EXPECT_EQ(test, vmq_filter_test_listed(f), 1);
+	KUNIT_EXPECT_EQ(test, f->dev.software_vids[1], 20);
+	KUNIT_EXPECT_EQ(test, f->dev.software_vids[100], 20);
+	KUNIT_EXPECT_EQ(test, f->dev.software_vids[0], 0);
+
+	KUNIT_ASSERT_EQ(test, fake_allocate(f, VSWITCH, 0), 2);
+	KUNIT_ASSERT_EQ(test, fake_commit(f, VSWITCH, 2), 0);
+	KUNIT_ASSERT_EQ(test, fake_move(f, mine, 2, 2), 0);
+	KUNIT_EXPECT_EQ(test, vmq_filter_test_listed(f), 3);
+	KUNIT_EXPECT_EQ(test, f->dev.software_vids[1], 18);
+	KUNIT_ASSERT_EQ(test, fake_move(f, mine, 1, 0), 0);
+	KUNIT_EXPECT_EQ(test, vmq_filter_test_listed(f), 2);
+	KUNIT_EXPECT_EQ(test, f->dev.software_vids[1], 19);
+	/* The queue goes, and leaves it to software. */
+	fake_release(f, 2);
+	fake_wait_freeing(f);
+	KUNIT_EXPECT_EQ(test, vmq_filter_test_listed(f), 1);
+	KUNIT_EXPECT_EQ(test, f->dev.software_vids[1], 20);
+
+	/* A filter that comes back to its queue is not forgotten. */
+	KUNIT_ASSERT_EQ(test, fake_enable(f, false), 0);
+	KUNIT_EXPECT_EQ(test, vmq_filter_test_listed(f), 1);
+	KUNIT_EXPECT_EQ(test, f->dev.queues[0].nr_filters, 2001);
+	KUNIT_ASSERT_EQ(test, fake_enable(f, true), 0);
+	KUNIT_EXPECT_EQ(test, f->dev.queues[1].nr_filters, 1);
+
+	for (i = 0; i < 2000; i++)
+		KUNIT_ASSERT_EQ(test, fake_del(f, VSWITCH, i + 2), 0);
+	KUNIT_EXPECT_EQ(test, vmq_filter_test_listed(f), 1);
+	KUNIT_EXPECT_EQ(test, f->dev.software_vids[1], 0);
+	KUNIT_EXPECT_EQ(test, f->dev.software_vids[100], 0);
+}
+
+/* More of them than there are slots are refused, and stay what they were. */
+static void vmq_filter_test_many_refused(struct kunit *test)
+{
+	struct fake_nic *f = test->priv;
+	u32 fids[100];
+	int i;
+
+	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
+	for (i = 0; i < ARRAY_SIZE(fids); i++) {
+		fids[i] = fake_add(f, VSWITCH, 0, 0x20 + i, 7);
+		KUNIT_ASSERT_EQ(test, fids[i], i + 1);
+	}
+	KUNIT_ASSERT_EQ(test, fake_allocate(f, VSWITCH, 0), 1);
+	KUNIT_ASSERT_EQ(test, fake_commit(f, VSWITCH, 1), 0);
+	fake_remember(f);
+	KUNIT_EXPECT_EQ(test, fake_move(f, fids, ARRAY_SIZE(fids), 1), -ENOSPC);
+	KUNIT_EXPECT_STREQ(test, f->why, "filter slots full");
+	fake_expect_unchanged(test, f);
+	KUNIT_EXPECT_EQ(test, vmq_filter_test_listed(f), 0);
+	KUNIT_EXPECT_EQ(test, f->dev.software_vids[7], ARRAY_SIZE(fids));
+}
+
+/* What was refused has taken no id. */
+static void vmq_filter_test_refused_id(struct kunit *test)
+{
+	struct fake_nic *f = test->priv;
+	unsigned int i = 1;
+
+	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
+	KUNIT_ASSERT_EQ(test, fake_allocate(f, ADMIN, 1), 0);
+	while (f->dev.mac_slots_free) {
+		KUNIT_ASSERT_EQ(test, fake_add(f, ADMIN, 1, 0x20 + i, 0), i);
+		i++;
+	}
+	fake_remember(f);
+	KUNIT_EXPECT_EQ(test, fake_add(f, ADMIN, 1, 0x20 + i, 0), -ENOSPC);
+	KUNIT_EXPECT_STREQ(test, f->why, "filter slots full");
+	fake_expect_unchanged(test, f);
+	KUNIT_EXPECT_EQ(test, fake_add(f, ADMIN, 0, 0x20 + i, 0), i);
+}
+
+/* The oldest filter comes first in a plan, wherever it has been. */
+static void vmq_filter_test_age(struct kunit *test)
+{
+	struct fake_nic *f = test->priv;
+	const u32 fids[] = { 2, 3, 1 };
+	const struct vmq_filter *flt;
+	u32 id = 0;
+
+	KUNIT_ASSERT_EQ(test, fake_open(f), 0);
+	fake_add(f, VSWITCH, 0, 0x20, 0);
+	fake_add(f, VSWITCH, 0, 0x21, 0);
+	fake_add(f, VSWITCH, 0, 0x22, 0);
+	KUNIT_ASSERT_EQ(test, fake_allocate(f, VSWITCH, 0), 1);
+	KUNIT_ASSERT_EQ(test, fake_commit(f, VSWITCH, 1), 0);
+	KUNIT_ASSERT_EQ(test, fake_move(f, fids, 3, 1), 0);
+	mutex_lock(&f->dev.lock);
+	list_for_each_entry(flt, &f->dev.filter_list, list)
+		KUNIT_EXPECT_EQ(test, flt->id, ++id);
+	mutex_unlock(&f->dev.lock);
+	KUNIT_EXPECT_EQ(test, id, 3);
 }
 
 /* Refusals say why in words that a user can act on. */
@@ -622,6 +749,10 @@ static struct kunit_case vmq_filter_test_cases[] = {
 	KUNIT_CASE(vmq_filter_test_unsupported),
 	KUNIT_CASE(vmq_filter_test_ids),
 	KUNIT_CASE(vmq_filter_test_ids_used_up),
+	KUNIT_CASE(vmq_filter_test_many),
+	KUNIT_CASE(vmq_filter_test_many_refused),
+	KUNIT_CASE(vmq_filter_test_refused_id),
+	KUNIT_CASE(vmq_filter_test_age),
 	KUNIT_CASE(vmq_filter_test_words),
 	KUNIT_CASE(vmq_filter_test_streams),
 	KUNIT_CASE(vmq_filter_test_any),

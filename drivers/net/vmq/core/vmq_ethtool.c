@@ -16,12 +16,12 @@ static unsigned int vmq_ethtool_count(struct vmq_dev *dev)
 static int vmq_ethtool_get_all(struct vmq_dev *dev, struct ethtool_rxnfc *info,
 			       u32 *rule_locs)
 {
-	u32 id, nr = 0;
+	struct vmq_filter *f;
+	unsigned long id;
+	u32 nr = 0;
 
 	info->data = VMQ_MAX_FILTERS;
-	for (id = 1; id < VMQ_MAX_FILTERS; id++) {
-		if (!vmq_filter_by_id(dev, id))
-			continue;
+	xa_for_each(&dev->filter_ids, id, f) {
 		if (nr == info->rule_cnt)
 			return -EMSGSIZE;
 		rule_locs[nr++] = id;

@@ -16,28 +16,40 @@ static const struct rhashtable_params vmq_filter_params = {
 	.automatic_shrinking = true,
 };
 
+static const struct rhashtable_params vmq_filter_addr_params = {
+	.key_len = ETH_ALEN,
+	.key_offset = offsetof(struct vmq_filter, m.addr),
+	.head_offset = offsetof(struct vmq_filter, same_addr),
+	.automatic_shrinking = true,
+};
+
 int vmq_filter_table_init(struct vmq_dev *dev)
 {
 	int err = -ENOMEM;
 
-	dev->filter_ids = kvcalloc(VMQ_MAX_FILTERS, sizeof(*dev->filter_ids),
-				   GFP_KERNEL);
-	if (!dev->filter_ids)
-		return err;
 	dev->filters = kzalloc(sizeof(*dev->filters), GFP_KERNEL);
 	if (!dev->filters)
-		goto free_ids;
+		return err;
+	dev->filter_addrs = kzalloc(sizeof(*dev->filter_addrs), GFP_KERNEL);
+	if (!dev->filter_addrs)
+		goto free_filters;
 	err = rhashtable_init(dev->filters, &vmq_filter_params);
 	if (err)
-		goto free_filters;
+		goto free_addrs;
+	err = rhltable_init(dev->filter_addrs, &vmq_filter_addr_params);
+	if (err)
+		goto destroy_filters;
+	xa_init_flags(&dev->filter_ids, XA_FLAGS_ALLOC1);
 	/* A queue that was never asked remembers nothing. */
 	dev->filter_changes = 1;
 	return 0;
 
+destroy_filters:
+	rhashtable_destroy(dev->filters);
+free_addrs:
+	kfree(dev->filter_addrs);
 free_filters:
 	kfree(dev->filters);
-free_ids:
-	kvfree(dev->filter_ids);
 	return err;
 }
 
@@ -48,9 +60,11 @@ static void vmq_filter_free(void *ptr, void *arg)
 
 void vmq_filter_table_fini(struct vmq_dev *dev)
 {
+	xa_destroy(&dev->filter_ids);
+	rhltable_destroy(dev->filter_addrs);
 	rhashtable_free_and_destroy(dev->filters, vmq_filter_free, NULL);
+	kfree(dev->filter_addrs);
 	kfree(dev->filters);
-	kvfree(dev->filter_ids);
 }
 
 static struct vmq_filter *vmq_filter_find_rcu(const struct vmq_dev *dev,
@@ -118,21 +132,16 @@ struct vmq_filter *vmq_filter_find_locked(struct vmq_dev *dev,
 
 struct vmq_filter *vmq_filter_by_id(struct vmq_dev *dev, u32 id)
 {
-	if (!id || id >= VMQ_MAX_FILTERS)
-		return NULL;
-	return rcu_dereference_check(dev->filter_ids[id],
-				     lockdep_is_held(&dev->lock));
+	return xa_load(&dev->filter_ids, id);
 }
 EXPORT_SYMBOL_IF_KUNIT(vmq_filter_by_id);
 
-static u32 vmq_filter_first_free_id(struct vmq_dev *dev)
+/* All filters of an address, in whatever VLAN, by same_addr. */
+struct rhlist_head *vmq_filter_find_addr_rcu(const struct vmq_dev *dev,
+					     const u8 *addr)
 {
-	u32 id;
-
-	for (id = 1; id < VMQ_MAX_FILTERS; id++)
-		if (!vmq_filter_by_id(dev, id))
-			return id;
-	return 0;
+	lockdep_assert_held(&dev->lock);
+	return rhltable_lookup(dev->filter_addrs, addr, vmq_filter_addr_params);
 }
 
 /* Count a filter onto (+1) or off (-1) a queue, and step its state. */
@@ -197,21 +206,31 @@ int vmq_filter_check_match(struct vmq_dev *dev, const struct vmq_match *m,
 	return 0;
 }
 
-static int vmq_filter_pick_id(struct vmq_dev *dev, u32 location, u32 *id,
-			      struct netlink_ext_ack *extack)
+/* The id is taken, and has no filter yet: later nothing can fail for it. */
+static int vmq_filter_reserve_id(struct vmq_dev *dev, u32 location, u32 *id,
+				 struct netlink_ext_ack *extack)
 {
-	*id = location ? location : vmq_filter_first_free_id(dev);
-	if (!*id)
-		return vmq_refuse(dev, extack, -ENOSPC, "all %u filter ids used",
-				  VMQ_MAX_FILTERS - 1);
-	if (*id >= VMQ_MAX_FILTERS)
+	int err;
+
+	if (location >= VMQ_MAX_FILTERS)
 		return vmq_refuse(dev, extack, -EINVAL,
 				  "a filter location is 1 to %u",
 				  VMQ_MAX_FILTERS - 1);
-	if (vmq_filter_by_id(dev, *id))
+	*id = location;
+	err = location ? xa_insert(&dev->filter_ids, location, NULL,
+				   GFP_KERNEL) :
+			 xa_alloc(&dev->filter_ids, id, NULL,
+				  XA_LIMIT(1, VMQ_MAX_FILTERS - 1), GFP_KERNEL);
+	if (!err)
+		return 0;
+	if (err != -EBUSY)
+		return vmq_refuse(dev, extack, err, "no memory for a filter");
+	if (location)
 		return vmq_refuse(dev, extack, -EEXIST,
-				  "location %u holds a filter already", *id);
-	return 0;
+				  "location %u holds a filter already",
+				  location);
+	return vmq_refuse(dev, extack, -ENOSPC, "all %u filter ids used",
+			  VMQ_MAX_FILTERS - 1);
 }
 
 static int vmq_filter_check_state(struct vmq_queue *q,
@@ -250,6 +269,7 @@ static void vmq_filter_forget_change(struct vmq_dev *dev)
 		f->to = f->queue;
 		f->change = VMQ_CHANGE_NONE;
 	}
+	vmq_route_unlist_idle(dev);
 }
 
 /* What frames are asked about only if somebody has such a filter. */
@@ -268,18 +288,64 @@ static int vmq_filter_hash(struct vmq_dev *dev, struct vmq_filter *f,
 {
 	int err;
 
+	err = rhltable_insert(dev->filter_addrs, &f->same_addr,
+			      vmq_filter_addr_params);
+	if (err)
+		goto refuse;
 	err = rhashtable_insert_fast(dev->filters, &f->node, vmq_filter_params);
 	if (err)
-		return vmq_refuse(dev, extack, err, "no memory for a filter");
+		goto remove_addr;
 	vmq_filter_count_kind(dev, f, 1);
 	return 0;
+
+remove_addr:
+	rhltable_remove(dev->filter_addrs, &f->same_addr,
+			vmq_filter_addr_params);
+refuse:
+	return vmq_refuse(dev, extack, err, "no memory for a filter");
 }
 
 static void vmq_filter_unhash(struct vmq_dev *dev, struct vmq_filter *f)
 {
 	vmq_filter_count_kind(dev, f, -1);
 	rhashtable_remove_fast(dev->filters, &f->node, vmq_filter_params);
+	rhltable_remove(dev->filter_addrs, &f->same_addr,
+			vmq_filter_addr_params);
 	vmq_filter_changed(dev);
+}
+
+/*
+ * Does the NIC not care about a filter? One whose frames are software's with and
+ * without it changes nothing of the route while addresses alone decide.
+ */
+static bool vmq_filter_is_idle(const struct vmq_dev *dev, u16 from, u16 to)
+{
+	return !from && !to && !dev->route->vlan_filtering;
+}
+
+static int vmq_filter_insert_idle(struct vmq_dev *dev, struct vmq_filter *f,
+				  struct netlink_ext_ack *extack)
+{
+	int err = vmq_filter_hash(dev, f, extack);
+
+	if (err)
+		return err;
+	vmq_route_add_idle(dev, f);
+	vmq_filter_account(&dev->queues[0], 1);
+	vmq_filter_changed(dev);
+	xa_store(&dev->filter_ids, f->id, f, GFP_KERNEL);
+	trace_vmq_filter_add(dev, f->id, &f->m, 0);
+	return 0;
+}
+
+static void vmq_filter_remove_idle(struct vmq_dev *dev, struct vmq_filter *f)
+{
+	vmq_filter_unhash(dev, f);
+	vmq_route_del_idle(dev, f);
+	xa_erase(&dev->filter_ids, f->id);
+	trace_vmq_filter_del(dev, f->id, &f->m, 0);
+	vmq_filter_account(&dev->queues[0], -1);
+	kfree_rcu(f, rcu);
 }
 
 /*
@@ -298,6 +364,9 @@ static int vmq_filter_insert(struct vmq_dev *dev, struct vmq_filter *f,
 		return err;
 	f->queue = vmq_filter_heir(dev, f);
 	f->to = to;
+	f->age = ++dev->filter_age;
+	if (vmq_filter_is_idle(dev, f->queue, to))
+		return vmq_filter_insert_idle(dev, f, extack);
 	f->change = VMQ_CHANGE_ENTER;
 	list_add_tail(&f->list, &dev->filter_list);
 	err = vmq_route_plan(dev, extack);
@@ -310,7 +379,7 @@ static int vmq_filter_insert(struct vmq_dev *dev, struct vmq_filter *f,
 	/* From here on nothing fails: the NIC is written last. */
 	vmq_filter_account(q, 1);
 	vmq_shift_apply(dev);
-	rcu_assign_pointer(dev->filter_ids[f->id], f);
+	xa_store(&dev->filter_ids, f->id, f, GFP_KERNEL);
 	trace_vmq_filter_add(dev, f->id, &f->m, to);
 	vmq_shift_settle(dev);
 	return 0;
@@ -339,13 +408,15 @@ int vmq_filter_add_locked(struct vmq_dev *dev, u16 id,
 	err = vmq_filter_check_queue(&dev->queues[id], owner, extack);
 	if (err)
 		return err;
-	err = vmq_filter_pick_id(dev, location, &fid, extack);
+	err = vmq_filter_reserve_id(dev, location, &fid, extack);
 	if (err)
 		return err;
 	f = kzalloc(sizeof(*f), GFP_KERNEL);
-	if (!f)
-		return vmq_refuse(dev, extack, -ENOMEM,
-				  "no memory for a filter");
+	if (!f) {
+		err = vmq_refuse(dev, extack, -ENOMEM,
+				 "no memory for a filter");
+		goto release_id;
+	}
 	f->m = *m;
 	f->id = fid;
 	f->owner = owner;
@@ -356,6 +427,8 @@ int vmq_filter_add_locked(struct vmq_dev *dev, u16 id,
 
 free_filter:
 	kfree(f);
+release_id:
+	xa_erase(&dev->filter_ids, fid);
 	return err;
 }
 EXPORT_SYMBOL_IF_KUNIT(vmq_filter_add_locked);
@@ -377,8 +450,9 @@ static void vmq_filter_transfer_marked(struct vmq_queue *from,
 		vmq_switch_tell(dev, VMQ_FREED_FILTER);
 }
 
-static void vmq_filter_mark(struct vmq_filter *f, u16 to)
+static void vmq_filter_mark(struct vmq_dev *dev, struct vmq_filter *f, u16 to)
 {
+	vmq_route_list(dev, f);
 	f->to = to;
 	f->change = VMQ_CHANGE_MOVE;
 }
@@ -403,16 +477,16 @@ int vmq_filter_transfer(struct vmq_dev *dev, struct vmq_filter **filters,
 	if (err)
 		return err;
 	for (i = 0; i < n; i++)
-		vmq_filter_mark(filters[i], to);
+		vmq_filter_mark(dev, filters[i], to);
 	err = vmq_route_plan(dev, extack);
 	if (err)
 		goto forget_change;
-	vmq_filter_transfer_marked(from, q, n);
-	for (i = 0; i < n; i++) {
-		/* A queue that was off and is not back yet has lost it. */
+	/* A queue that was off and is not back yet has lost them. */
+	for (i = 0; i < n; i++)
 		filters[i]->home = 0;
+	vmq_filter_transfer_marked(from, q, n);
+	for (i = 0; i < n; i++)
 		trace_vmq_filter_move(dev, filters[i]->id, &filters[i]->m, to);
-	}
 	return 0;
 
 forget_change:
@@ -424,13 +498,19 @@ forget_change:
 static void vmq_filter_remove(struct vmq_dev *dev, struct vmq_filter *f)
 {
 	struct vmq_queue *from = &dev->queues[f->queue];
+	u16 heir = vmq_filter_heir(dev, f);
 
-	f->to = vmq_filter_heir(dev, f);
+	if (vmq_filter_is_idle(dev, f->queue, heir) && list_empty(&f->list)) {
+		vmq_filter_remove_idle(dev, f);
+		return;
+	}
+	vmq_route_list(dev, f);
+	f->to = heir;
 	f->change = VMQ_CHANGE_LEAVE;
 	vmq_shift_replan(dev);
 	vmq_filter_unhash(dev, f);
 	list_del(&f->list);
-	RCU_INIT_POINTER(dev->filter_ids[f->id], NULL);
+	xa_erase(&dev->filter_ids, f->id);
 	trace_vmq_filter_del(dev, f->id, &f->m, from->id);
 	vmq_filter_account(from, -1);
 	vmq_shift_settle(dev);
@@ -468,7 +548,7 @@ void vmq_filter_park_locked(struct vmq_queue *q)
 	list_for_each_entry(f, &dev->filter_list, list) {
 		if (f->queue != q->id)
 			continue;
-		vmq_filter_mark(f, 0);
+		vmq_filter_mark(dev, f, 0);
 		trace_vmq_filter_move(dev, f->id, &f->m, 0);
 		n++;
 	}
@@ -502,7 +582,7 @@ void vmq_filter_come_home_locked(struct vmq_queue *q)
 		if (f->home != q->id)
 			continue;
 		f->home = 0;
-		vmq_filter_mark(f, q->id);
+		vmq_filter_mark(dev, f, q->id);
 		n++;
 	}
 	if (!n)
@@ -581,7 +661,7 @@ int vmq_filter_move(struct vmq_dev *dev, const u32 *fids, unsigned int n,
 	ASSERT_RTNL();
 	if (!n || to >= dev->caps->pools)
 		return -EINVAL;
-	filters = kcalloc(n, sizeof(*filters), GFP_KERNEL);
+	filters = kvcalloc(n, sizeof(*filters), GFP_KERNEL);
 	if (!filters)
 		return vmq_refuse(dev, extack, -ENOMEM, "no memory for a move");
 	mutex_lock(&dev->lock);
@@ -589,7 +669,7 @@ int vmq_filter_move(struct vmq_dev *dev, const u32 *fids, unsigned int n,
 	if (!err)
 		err = vmq_filter_transfer(dev, filters, n, to, extack);
 	mutex_unlock(&dev->lock);
-	kfree(filters);
+	kvfree(filters);
 	return err;
 }
 EXPORT_SYMBOL_GPL(vmq_filter_move);
@@ -597,19 +677,19 @@ EXPORT_SYMBOL_GPL(vmq_filter_move);
 int vmq_dev_addr_check(struct vmq_dev *dev, const u8 *addr,
 		       struct netlink_ext_ack *extack)
 {
-	struct vmq_filter *f;
+	struct rhlist_head *same;
 	int err = 0;
-	u32 id;
 
 	ASSERT_RTNL();
 	mutex_lock(&dev->lock);
-	for (id = 1; id < VMQ_MAX_FILTERS && !err; id++) {
-		f = vmq_filter_by_id(dev, id);
-		if (f && ether_addr_equal(f->m.addr, addr))
-			err = vmq_refuse(dev, extack, -EADDRINUSE,
-					 "%pM is claimed by filter %u", addr,
-					 id);
-	}
+	rcu_read_lock();
+	same = vmq_filter_find_addr_rcu(dev, addr);
+	if (same)
+		err = vmq_refuse(dev, extack, -EADDRINUSE,
+				 "%pM is claimed by filter %u", addr,
+				 container_of(same, struct vmq_filter,
+					      same_addr)->id);
+	rcu_read_unlock();
 	mutex_unlock(&dev->lock);
 	return err;
 }

@@ -41,7 +41,8 @@ enum vmq_change {
 /* One filter: frames that equal @m belong to @queue. */
 struct vmq_filter {
 	struct rhash_head node;
-	struct list_head list;
+	struct rhlist_head same_addr;
+	struct list_head list;	/* see vmq_route_list() */
 	struct vmq_match m;
 	u32 id;
 	u16 queue;		/* changes while the queue it goes to is held */
@@ -50,6 +51,7 @@ struct vmq_filter {
 	u8 change;		/* enum vmq_change */
 	bool steered;		/* of a group: the NIC gives @queue a copy */
 	u8 owner;
+	u64 age;		/* the lower, the older */
 	atomic64_t hits;	/* two NAPIs count while a filter moves */
 	struct rcu_head rcu;
 };
@@ -108,6 +110,10 @@ void vmq_ntuple_format(struct ethtool_rx_flow_spec *fs,
 int vmq_route_init(struct vmq_dev *dev);
 void vmq_route_fini(struct vmq_dev *dev);
 u64 vmq_route_live(const struct vmq_dev *dev);
+void vmq_route_add_idle(struct vmq_dev *dev, struct vmq_filter *f);
+void vmq_route_del_idle(struct vmq_dev *dev, const struct vmq_filter *f);
+void vmq_route_list(struct vmq_dev *dev, struct vmq_filter *f);
+void vmq_route_unlist_idle(struct vmq_dev *dev);
 int vmq_route_plan(struct vmq_dev *dev, struct netlink_ext_ack *extack);
 bool vmq_route_can_improve(const struct vmq_dev *dev);
 void vmq_route_publish(struct vmq_dev *dev);
@@ -224,6 +230,8 @@ void vmq_filter_changed(struct vmq_dev *dev);
 struct vmq_filter *vmq_filter_find_locked(struct vmq_dev *dev,
 					  const struct vmq_match *m);
 struct vmq_filter *vmq_filter_by_id(struct vmq_dev *dev, u32 id);
+struct rhlist_head *vmq_filter_find_addr_rcu(const struct vmq_dev *dev,
+					     const u8 *addr);
 int vmq_filter_check_match(struct vmq_dev *dev, const struct vmq_match *m,
 			   struct netlink_ext_ack *extack);
 int vmq_filter_add_locked(struct vmq_dev *dev, u16 id,

@@ -17,10 +17,16 @@ int vmq_route_init(struct vmq_dev *dev)
 	dev->next = kzalloc(sizeof(*dev->next), GFP_KERNEL);
 	if (!dev->next)
 		goto free_route;
+	dev->software_vids = kcalloc(VLAN_N_VID, sizeof(*dev->software_vids),
+				     GFP_KERNEL);
+	if (!dev->software_vids)
+		goto free_next;
 	INIT_LIST_HEAD(&dev->filter_list);
 	vmq_route_publish(dev);
 	return 0;
 
+free_next:
+	kfree(dev->next);
 free_route:
 	kfree(dev->route);
 	return -ENOMEM;
@@ -28,8 +34,61 @@ free_route:
 
 void vmq_route_fini(struct vmq_dev *dev)
 {
+	kfree(dev->software_vids);
 	kfree(dev->next);
 	kfree(dev->route);
+}
+
+/* Priority tags have VLAN ID 0, which is a VLAN like others to the NIC. */
+static u16 vmq_route_vid(const struct vmq_filter *f)
+{
+	return f->m.vlan == VMQ_VLAN_ANY ? VMQ_VLAN_UNTAGGED : f->m.vlan;
+}
+
+/*
+ * A plan looks at the filters of VM queues one by one, of which the NIC's slots
+ * allow few, and at those that change. The rest is software's, and there may be
+ * a hundred thousand of them: a plan wants to know their VLANs alone, so they
+ * are a number in each.
+ */
+void vmq_route_add_idle(struct vmq_dev *dev, struct vmq_filter *f)
+{
+	lockdep_assert_held(&dev->lock);
+	INIT_LIST_HEAD(&f->list);
+	dev->software_vids[vmq_route_vid(f)]++;
+}
+
+void vmq_route_del_idle(struct vmq_dev *dev, const struct vmq_filter *f)
+{
+	lockdep_assert_held(&dev->lock);
+	dev->software_vids[vmq_route_vid(f)]--;
+}
+
+/* To be called before a filter is told to change. */
+void vmq_route_list(struct vmq_dev *dev, struct vmq_filter *f)
+{
+	struct vmq_filter *older;
+
+	if (!list_empty(&f->list))
+		return;
+	vmq_route_del_idle(dev, f);
+	list_for_each_entry_reverse(older, &dev->filter_list, list)
+		if (older->age < f->age)
+			break;
+	list_add(&f->list, &older->list);
+}
+
+/* After a change, made or refused. */
+void vmq_route_unlist_idle(struct vmq_dev *dev)
+{
+	struct vmq_filter *f, *next;
+
+	list_for_each_entry_safe(f, next, &dev->filter_list, list) {
+		if (f->queue || f->home || f->change != VMQ_CHANGE_NONE)
+			continue;
+		list_del(&f->list);
+		vmq_route_add_idle(dev, f);
+	}
 }
 
 /*
@@ -103,12 +162,6 @@ static bool vmq_route_has_vlan(const struct vmq_dev *dev, u16 vid)
 	int i = vmq_route_find_vlan(dev, vid);
 
 	return i >= 0 && dev->next->vlans[i].users;
-}
-
-/* Priority tags have VLAN ID 0, which is a VLAN like others to the NIC. */
-static u16 vmq_route_vid(const struct vmq_filter *f)
-{
-	return f->m.vlan == VMQ_VLAN_ANY ? VMQ_VLAN_UNTAGGED : f->m.vlan;
 }
 
 /* The VM queues whose rings run and may be used. */
@@ -219,6 +272,9 @@ static void vmq_route_plan_vlans(struct vmq_dev *dev)
 				     f->m.vlan == VMQ_VLAN_ANY ?
 				     0 : BIT_ULL(f->to));
 	}
+	for (vid = 0; vid < VLAN_N_VID; vid++)
+		if (dev->software_vids[vid])
+			vmq_route_claim_vlan(dev, vid, 0);
 	list_for_each_entry(f, &dev->filter_list, list)
 		if (f->change != VMQ_CHANGE_LEAVE && !f->to)
 			vmq_route_claim_vlan(dev, vmq_route_vid(f), 0);
@@ -391,17 +447,18 @@ void vmq_route_publish(struct vmq_dev *dev)
 /* Is every frame to @addr, of whatever VLAN, the queue's? */
 static bool vmq_route_owns(const struct vmq_dev *dev, u16 queue, const u8 *addr)
 {
+	struct rhlist_head *pos, *same;
 	const struct vmq_filter *f;
-	bool any = false;
+	bool any = false, all = true;
 
-	list_for_each_entry(f, &dev->filter_list, list) {
-		if (!ether_addr_equal(f->m.addr, addr))
-			continue;
-		if (f->queue != queue)
-			return false;
+	rcu_read_lock();
+	same = vmq_filter_find_addr_rcu(dev, addr);
+	rhl_for_each_entry_rcu(f, pos, same, same_addr) {
+		all &= f->queue == queue;
 		any |= f->m.vlan == VMQ_VLAN_ANY;
 	}
-	return any;
+	rcu_read_unlock();
+	return all && any;
 }
 
 static bool vmq_route_claims(struct vmq_dev *dev, u16 queue, const u8 *addr,

@@ -482,5 +482,6 @@ void vmq_shift_settle(struct vmq_dev *dev)
 		check = !q->exact || q->undrained || dev->count_hits;
 		WRITE_ONCE(q->check, check);
 	}
+	vmq_route_unlist_idle(dev);
 	vmq_route_publish(dev);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* /sys/class/net/<uplink>/queues/rx-N/vmq/: one queue. */
+#include <linux/rcupdate_wait.h>
 #include <linux/sysfs.h>
 #include <net/netdev_rx_queue.h>
 #include "vmq_priv.h"
@@ -463,18 +464,19 @@ static ssize_t vmq_filters_show(struct netdev_rx_queue *rxq, char *buf)
 	bool has_hits = vmq_filter_has_hits(q);
 	unsigned int more = 0;
 	struct vmq_filter *f;
+	unsigned long id;
 	int at = 0;
-	u32 id;
 
 	rcu_read_lock();
-	for (id = 1; id < VMQ_MAX_FILTERS; id++) {
-		f = rcu_dereference(q->dev->filter_ids[id]);
-		if (!f || READ_ONCE(f->queue) != q->id)
+	xa_for_each(&q->dev->filter_ids, id, f) {
+		if (READ_ONCE(f->queue) != q->id)
 			continue;
 		if (at < limit)
 			at += vmq_filter_emit(buf, at, f, has_hits);
 		else
 			more++;
+		/* A hundred thousand take milliseconds. */
+		cond_resched_rcu();
 	}
 	rcu_read_unlock();
 	if (more)
