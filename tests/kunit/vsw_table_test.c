@@ -339,6 +339,27 @@ static void vsw_table_test_source(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, table_has_source(t, 3, 1));
 }
 
+/* An address without a VLAN is found among all that have the same. */
+static void vsw_table_test_implied(struct kunit *test)
+{
+	struct table_test *t = test->priv;
+	struct vsw_member *mine = &t->members[0], *other = &t->members[1];
+	u8 addr[ETH_ALEN];
+
+	KUNIT_ASSERT_EQ(test, table_insert(t, 0, 0, 1, 7), 0);
+	ether_addr_copy(addr, t->entries[0].match.addr);
+	KUNIT_EXPECT_NULL(test, vsw_table_find_implied(&t->table, mine, addr));
+	KUNIT_ASSERT_EQ(test, table_insert(t, 1, 0, 1, 9), 0);
+	t->entries[1].implied = true;
+	KUNIT_ASSERT_EQ(test, table_insert(t, 2, 1, 1, 0), 0);
+	KUNIT_EXPECT_PTR_EQ(test,
+			    vsw_table_find_implied(&t->table, mine, addr),
+			    &t->entries[1]);
+	KUNIT_EXPECT_NULL(test, vsw_table_find_implied(&t->table, other, addr));
+	vsw_table_remove(&t->table, &t->entries[1]);
+	KUNIT_EXPECT_NULL(test, vsw_table_find_implied(&t->table, mine, addr));
+}
+
 static struct kunit_case vsw_table_test_cases[] = {
 	KUNIT_CASE(vsw_table_test_lookup),
 	KUNIT_CASE(vsw_table_test_exists),
@@ -349,6 +370,7 @@ static struct kunit_case vsw_table_test_cases[] = {
 	KUNIT_CASE(vsw_table_test_leave_vlan),
 	KUNIT_CASE(vsw_table_test_member_gone),
 	KUNIT_CASE(vsw_table_test_source),
+	KUNIT_CASE(vsw_table_test_implied),
 	KUNIT_CASE(vsw_table_test_random),
 	{}
 };

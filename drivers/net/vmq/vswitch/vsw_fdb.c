@@ -187,11 +187,10 @@ unclaim:
 
 void vsw_fdb_del_addr(struct vsw_port *port, const u8 *addr)
 {
-	struct vsw_entry *entry, *next;
+	struct vsw_entry *entry;
 
-	list_for_each_entry_safe(entry, next, &port->member.entries, list)
-		if (entry->implied && ether_addr_equal(entry->match.addr, addr))
-			vsw_fdb_unclaim(port, entry);
+	while ((entry = vsw_fdb_find(port, addr, VMQ_VLAN_UNTAGGED)))
+		vsw_fdb_unclaim(port, entry);
 }
 
 /* All addresses of a port, for its end. */
@@ -211,14 +210,16 @@ void vsw_fdb_flush(struct vsw_port *port)
 struct vsw_entry *vsw_fdb_find(const struct vsw_port *port, const u8 *addr,
 			       u16 vid)
 {
+	struct vsw_table *table = &port->uplink->table;
+	struct vmq_match match = { .vlan = vid };
 	struct vsw_entry *entry;
 
-	list_for_each_entry(entry, &port->member.entries, list)
-		if ((vid ? !entry->implied && entry->match.vlan == vid :
-			   entry->implied) &&
-		    ether_addr_equal(entry->match.addr, addr))
-			return entry;
-	return NULL;
+	if (!vid)
+		return vsw_table_find_implied(table, &port->member, addr);
+	ether_addr_copy(match.addr, addr);
+	entry = vsw_table_find(table, &match);
+	return entry && entry->member == &port->member && !entry->implied ?
+	       entry : NULL;
 }
 
 /* What a static {MAC, VLAN} of a port cannot express is refused, not ignored. */

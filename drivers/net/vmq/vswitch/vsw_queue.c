@@ -68,7 +68,7 @@ static int vsw_queue_steer(struct vsw_port *port, u16 id,
 
 	list_for_each_entry(entry, &port->member.entries, list)
 		n++;
-	fids = kcalloc(n, sizeof(*fids), GFP_KERNEL);
+	fids = kvcalloc(n, sizeof(*fids), GFP_KERNEL);
 	if (!fids)
 		return vmq_refuse(port->uplink->vmq, extack, -ENOMEM,
 				  "no memory for a move");
@@ -77,7 +77,7 @@ static int vsw_queue_steer(struct vsw_port *port, u16 id,
 	list_for_each_entry(entry, &port->member.entries, list)
 		fids[n++] = entry->fid;
 	err = vmq_filter_move(port->uplink->vmq, fids, n, id, extack);
-	kfree(fids);
+	kvfree(fids);
 	return err;
 }
 

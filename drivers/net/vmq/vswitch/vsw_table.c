@@ -192,6 +192,24 @@ struct vsw_entry *vsw_table_find(struct vsw_table *table,
 }
 EXPORT_SYMBOL_IF_KUNIT(vsw_table_find);
 
+/* The member's entry for an address without a VLAN, in any of its VLANs; rtnl. */
+struct vsw_entry *vsw_table_find_implied(struct vsw_table *table,
+					 const struct vsw_member *member,
+					 const u8 *addr)
+{
+	struct vsw_entry *entry, *found = NULL;
+	struct rhlist_head *pos, *list;
+
+	rcu_read_lock();
+	list = rhltable_lookup(&table->sources, addr, vsw_table_source_params);
+	rhl_for_each_entry_rcu(entry, pos, list, source)
+		if (entry->member == member && entry->implied)
+			found = entry;
+	rcu_read_unlock();
+	return found;
+}
+EXPORT_SYMBOL_IF_KUNIT(vsw_table_find_implied);
+
 /* An entry for any VLAN is one for those that its member hears. */
 static struct vsw_entry *vsw_table_lookup_any(struct vsw_table *table,
 					      const struct vmq_match *match)

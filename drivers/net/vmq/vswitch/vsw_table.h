@@ -81,6 +81,9 @@ void vsw_table_remove(struct vsw_table *table, struct vsw_entry *entry);
 
 struct vsw_entry *vsw_table_find(struct vsw_table *table,
 				 const struct vmq_match *match);
+struct vsw_entry *vsw_table_find_implied(struct vsw_table *table,
+					 const struct vsw_member *member,
+					 const u8 *addr);
 struct vsw_entry *vsw_table_lookup_rcu(struct vsw_table *table,
 				       const struct vmq_match *match);
 bool vsw_table_has_source_rcu(struct vsw_table *table,
