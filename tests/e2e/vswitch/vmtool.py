@@ -12,6 +12,10 @@ vmtool.py want NAME KIND FIRST COUNT
 vmtool.py tap NAME MAC COUNT      is the VM at a macvtap device: sends the first
                                   COUNT numbered frames for MAC back to their
                                   senders, and then sees whether there are more
+vmtool.py fdb add|del NAME FIRST COUNT
+                                  gives the port COUNT addresses, counted from FIRST,
+                                  or takes them; prints the errors that came back
+vmtool.py send NAME CPU COUNT HEX sends this frame so often, from this CPU
 """
 
 import fcntl
@@ -29,6 +33,11 @@ import wire  # noqa: E402
 SOL_PACKET, PACKET_ADD_MEMBERSHIP = 263, 1
 KINDS = {"group": 0, "unicast": 3}
 TUNSETIFF = 0x400454CA
+NETLINK_ROUTE, NLMSG_ERROR, RTM_NEWNEIGH, RTM_DELNEIGH = 0, 2, 28, 29
+NLM_F_REQUEST, NLM_F_EXCL, NLM_F_CREATE = 1, 0x200, 0x400
+AF_BRIDGE, NUD_NOARP, NUD_PERMANENT, NTF_SELF, NDA_LLADDR = 7, 0x40, 0x80, 2, 2
+# Messages that the kernel gets at once.
+FDB_BATCH = 500
 IFF_TAP, IFF_NO_PI = 0x0002, 0x1000
 
 
@@ -93,8 +102,40 @@ def tap(name, mac, count):
     print(json.dumps(serials), flush=True)
 
 
+def fdb(what, name, first, count):
+    """As bridge fdb does it, but with no answer to a request that is granted."""
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_ROUTE)
+    kind, flags = {"add": (RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL), "del": (RTM_DELNEIGH, 0)}[what]
+    ndm = struct.pack("=BxxxiHBB", AF_BRIDGE, socket.if_nametoindex(name), NUD_NOARP | NUD_PERMANENT, NTF_SELF, 0)
+    fixed = struct.pack("=IHHII", 36 + 4, kind, NLM_F_REQUEST | flags, 0, 0) + ndm + struct.pack("=HH", 10, NDA_LLADDR)
+    start, left, errors = int(first.replace(":", ""), 16), int(count), []
+    while left:
+        batch = min(left, FDB_BATCH)
+        sock.send(b"".join(fixed + (start + n).to_bytes(6, "big") + b"\0\0" for n in range(batch)))
+        start, left = start + batch, left - batch
+        while select.select([sock], [], [], 0)[0]:
+            answers = sock.recv(65536)
+            while answers:
+                length, kind_, _, _, _, error = struct.unpack_from("=IHHIIi", answers)
+                assert kind_ == NLMSG_ERROR
+                errors.append(-error)
+                answers = answers[(length + 3) & ~3:]
+    print(json.dumps(errors))
+
+
+def send(name, cpu, count, text):
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    sock.bind((name, 0))
+    frame, home = bytes.fromhex(text), os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {int(cpu)})
+    for _ in range(int(count)):
+        sock.send(frame)
+    os.sched_setaffinity(0, home)
+    print(json.dumps(int(count)))
+
+
 def main():
-    {"echo": echo, "ask": ask, "tap": tap, "want": want}[sys.argv[1]](*sys.argv[2:])
+    {"echo": echo, "ask": ask, "tap": tap, "want": want, "fdb": fdb, "send": send}[sys.argv[1]](*sys.argv[2:])
 
 
 if __name__ == "__main__":
