@@ -88,7 +88,8 @@ struct vsw_uplink *vsw_uplink_get(struct vmq_dev *vmq,
 	if (!up)
 		up = vsw_uplink_create(vmq);
 	if (IS_ERR(up))
-		return up;
+		return ERR_PTR(vmq_refuse(vmq, extack, PTR_ERR(up),
+					  "no memory for a switch"));
 	if (!up->nr_ports) {
 		err = vmq_switch_attach(vmq, &up->sw);
 		if (err) {

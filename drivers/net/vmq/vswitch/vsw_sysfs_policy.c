@@ -123,13 +123,16 @@ static int vsw_sysfs_parse_macs(struct vsw_port *port, char *text,
 static int vsw_sysfs_set_allowed_macs(struct vsw_port *port, const char *text)
 {
 	struct vsw_allowed *list;
-	int err = -ENOMEM;
 	char *words;
+	int err;
 
 	list = kzalloc(struct_size(list, macs, VSW_ALLOWED_MAX), GFP_KERNEL);
 	words = kstrdup(text, GFP_KERNEL);
 	if (list && words)
 		err = vsw_sysfs_parse_macs(port, words, list);
+	else
+		err = vmq_refuse(port->uplink->vmq, NULL, -ENOMEM,
+				 "no memory for addresses");
 	kfree(words);
 	if (err || !list->n) {
 		kfree(list);

@@ -43,6 +43,12 @@ static int vsw_sysfs_vlan_refuse(struct vsw_port *port, const char *why)
 	return vmq_refuse(port->uplink->vmq, NULL, -EINVAL, "%s", why);
 }
 
+static int vsw_sysfs_vlan_no_memory(struct vsw_port *port)
+{
+	return vmq_refuse(port->uplink->vmq, NULL, -ENOMEM,
+			  "no memory for VLANs");
+}
+
 static int vsw_sysfs_emit_mode(const struct vsw_vlans *v, char *buf)
 {
 	return sysfs_emit(buf, "%s\n", vsw_sysfs_modes[vsw_vlan_mode(v)]);
@@ -105,7 +111,7 @@ static int vsw_sysfs_set_vlan(struct vsw_port *port, const char *text)
 					    NULL);
 	set = bitmap_zalloc(VLAN_N_VID, GFP_KERNEL);
 	if (!set)
-		return -ENOMEM;
+		return vsw_sysfs_vlan_no_memory(port);
 	if (bitmap_parselist(text, set, VLAN_N_VID))
 		err = vsw_sysfs_vlan_refuse(port,
 					    "vlan takes a list of VLAN IDs like 2,10-20, or none");
@@ -247,7 +253,7 @@ static int vsw_sysfs_set_isolation(struct vsw_port *port, const char *text)
 		       vsw_port_vlan_apply(port, NULL, NULL) : 0;
 	copy = kstrdup(text, GFP_KERNEL);
 	if (!copy)
-		return -ENOMEM;
+		return vsw_sysfs_vlan_no_memory(port);
 	err = vsw_sysfs_set_private(port, copy);
 	kfree(copy);
 	return err;
