@@ -106,6 +106,8 @@ struct vsw_port {
 	struct vsw_weight_port rank;
 	/* The unicast list may have changed since it was looked at. */
 	bool rx_stale;
+	/* There was no memory for its groups: it gets all of them. */
+	bool groups_stale;
 	/* Entries with vsw_entry.rx_mode, and what is wanted in vain. */
 	unsigned int rx_addresses;
 	unsigned int addresses_refused;

@@ -50,15 +50,24 @@ static bool vsw_rx_mode_wants_unknown(const struct vsw_port *port)
 	return port->dev->promiscuity > passthru;
 }
 
-/* Without memory for its groups the port gets all of them, and loses none. */
+/* What found no memory, with nobody to be told: again in a moment. */
+static void vsw_rx_mode_retry(struct vsw_uplink *up)
+{
+	schedule_delayed_work(&up->rx_mode, HZ / 10);
+}
+
+/*
+ * Without memory for its groups the port gets all of them until there is some,
+ * and loses none. The address lock is held.
+ */
 static void vsw_rx_mode_join(struct vsw_port *port)
 {
 	struct net_device *dev = port->dev;
 	unsigned int wanted = netdev_mc_count(dev);
 	unsigned int room = min(wanted, VSW_GROUPS_MAX);
 	struct vsw_groups *groups = room ? vsw_groups_alloc(room) : NULL;
-	bool all = dev->flags & (IFF_PROMISC | IFF_ALLMULTI) ||
-		   (room && !groups);
+	bool poor = room && !groups;
+	bool all = poor || dev->flags & (IFF_PROMISC | IFF_ALLMULTI);
 	const struct netdev_hw_addr *ha;
 
 	/* The list may be of any length: no further than there is room. */
@@ -68,6 +77,9 @@ static void vsw_rx_mode_join(struct vsw_port *port)
 				break;
 	WRITE_ONCE(port->groups_refused, all ? 0 : wanted - room);
 	vsw_group_join(&port->member, groups, all);
+	WRITE_ONCE(port->groups_stale, poor);
+	if (poor)
+		vsw_rx_mode_retry(port->uplink);
 }
 
 /* The port's unicast list is looked at again, soon. Any context. */
@@ -199,6 +211,9 @@ static void vsw_rx_mode_sync(struct vsw_port *port)
 	if (!addrs) {
 		WRITE_ONCE(port->addresses_refused,
 			   netdev_uc_count(port->dev));
+		/* None may be wanted any more: those that were have to go. */
+		WRITE_ONCE(port->rx_stale, true);
+		vsw_rx_mode_retry(port->uplink);
 		return;
 	}
 	vsw_rx_mode_drop_old(port, addrs, n);
@@ -208,6 +223,8 @@ static void vsw_rx_mode_sync(struct vsw_port *port)
 		err = vsw_rx_mode_claim(port, addrs[i], foreign, &extack);
 		if (!err)
 			continue;
+		if (err == -ENOMEM)
+			vsw_rx_mode_retry(port->uplink);
 		if (++refused > port->addresses_refused && net_ratelimit())
 			netdev_err(port->dev,
 				   "address %pM of a device on the port refused: %s (%d)\n",
@@ -215,6 +232,14 @@ static void vsw_rx_mode_sync(struct vsw_port *port)
 	}
 	WRITE_ONCE(port->addresses_refused, refused);
 	kvfree(addrs);
+}
+
+static void vsw_rx_mode_join_again(struct vsw_port *port)
+{
+	netif_addr_lock_bh(port->dev);
+	if (port->groups_stale)
+		vsw_rx_mode_join(port);
+	netif_addr_unlock_bh(port->dev);
 }
 
 /* What was refused is tried again: its reason may be gone. */
@@ -229,8 +254,11 @@ void vsw_rx_mode_work(struct work_struct *work)
 		schedule_delayed_work(&up->rx_mode, 1);
 		return;
 	}
-	list_for_each_entry(port, &up->ports, node)
+	list_for_each_entry(port, &up->ports, node) {
+		if (READ_ONCE(port->groups_stale))
+			vsw_rx_mode_join_again(port);
 		if (xchg(&port->rx_stale, false) || port->addresses_refused)
 			vsw_rx_mode_sync(port);
+	}
 	rtnl_unlock();
 }
