@@ -10,8 +10,11 @@ programs would allocate themselves. What is tried is one of
 
 bind, open, port   the driver takes a PCI function, an interface goes up, a port is
                    made: all of it is undone, or nothing is
-request            one request about queues or filters of an uplink that is up: the
+request            one request about queues, filters or ports of an uplink that is up: the
                    state is what it was before, or what it is after one that works
+join               a program on a port joins a group: the port hears it, and no other for long
+want               one wants an address there, or does not any more, which the kernel's
+                   workers do: for them allocations fail, and it is done all the same, soon
 """
 
 import array
@@ -34,6 +37,8 @@ sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 from guesttool import Rtnetlink  # noqa: E402
 
 PATIENCE = 1
+# Until what found no memory has been tried again.
+RETRY_PATIENCE = 10
 
 
 def nth_failing(n, action):
@@ -65,6 +70,10 @@ class Action:
 
     def begin(self):
         """Before each attempt."""
+
+    def attempt(self, n):
+        """With the n-th allocation failing: as nth_failing()."""
+        return nth_failing(n, self.run)
 
     def judge(self, n, number):
         """After the n-th attempt, which ended with this errno: whether it is done."""
@@ -170,11 +179,12 @@ class State:
     PAST = re.compile(r"_(packets|bytes|dropped(_\w+)?)$|/(rx_checked|rx_mismatch|\w+_refused|lookups|reflected|last_error)$")
 
     def __init__(self, uplink, ports):
-        self.uplink = uplink
+        self.uplink, self.ports, self.netlink = uplink, ports, Rtnetlink()
         base = f"/sys/class/net/{uplink}"
         patterns = [f"{base}/vmq/*", f"{base}/queues/rx-*/vmq/*", *[f"/sys/class/net/{p}/vmq/*" for p in ports]]
         paths = sorted(path for pattern in patterns for path in glob.glob(pattern))
-        self.files = [(p, self.open(p)) for p in paths if not self.PAST.search(p)]
+        files = [[p, self.open(p)] for p in paths if not self.PAST.search(p)]
+        self.files = [file for file in files if file[1] is not None]
         self.interrupts = os.open("/proc/interrupts", os.O_RDONLY)
         fd = os.open(f"{base}/device/resource0", os.O_RDWR | os.O_SYNC)
         window = mmap.mmap(fd, 0x20000)
@@ -196,6 +206,21 @@ class State:
             text = "\n".join(line.rpartition(" ")[0] for line in text.splitlines())
         return text
 
+    def current(self, file):
+        """The text; a port may have gone, and come again, since it was read last."""
+        path, fd = file
+        if fd is not None:
+            with contextlib.suppress(OSError):
+                return self.text(path, fd)
+            os.close(fd)
+        file[1] = self.open(path)
+        return "" if file[1] is None else self.text(path, file[1])
+
+    def fdb(self):
+        """Of the ports that there are."""
+        names = {Rtnetlink.index(p): p for p in self.ports if os.path.exists(f"/sys/class/net/{p}")}
+        return sorted(f"{names[at]} {mac} {vid}" for at, mac, vid in self.netlink.fdb_entries() if at in names)
+
     def names(self):
         """Of the uplink's interrupts, as in /proc/interrupts."""
         text = b""
@@ -204,9 +229,9 @@ class State:
         return sorted(w for w in text.decode().split() if w.startswith(f"{self.uplink}-"))
 
     def read(self):
-        state = {path: self.text(path, fd) for path, fd in self.files if fd is not None}
+        state = {file[0]: self.current(file) for file in self.files}
         state.update((f"register {at:#x}", register.value) for at, register in self.registers)
-        state["interrupts"] = self.names()
+        state["interrupts"], state["fdb"] = self.names(), self.fdb()
         return state
 
     @staticmethod
@@ -220,7 +245,11 @@ class Requests:
     ["write", path, text]                  into a file
     ["rule", mac, vid, queue, location]    ethtool -N ... flow-type ether dst MAC vlan VID m 0xf000
     ["unrule", location]                   ethtool -N ... delete
-    ["fdb", "add" or "del", port, mac]     bridge fdb ... self
+    ["fdb", "add" or "del", port, mac, vid]    bridge fdb ... self; vid may be left out
+    ["vlan", "add" or "del", port, first, last]    bridge vlan ... vid FIRST-LAST self
+    ["port", options of Rtnetlink.add_port()]  ip link add ... type vmq
+    ["unport", port]                       ip link del
+    ["open", path, text]                   into a file that may have gone, and come again, since
     ["perhaps", request]                   the request; that it is refused is as well
     """
 
@@ -260,11 +289,36 @@ class Requests:
 
         return request
 
-    def ready_fdb(self, verb, port, mac):
+    @staticmethod
+    def answered(ask, *words, **options):
         def request():
-            number, _ = self.netlink.fdb(verb, port, mac)
+            number, _ = ask(*words, **options)
             if number:
                 raise OSError(number, os.strerror(number))
+
+        return request
+
+    def ready_fdb(self, *words):
+        return self.answered(self.netlink.fdb, *words)
+
+    def ready_vlan(self, *words):
+        return self.answered(self.netlink.vlans, *words)
+
+    def ready_port(self, options):
+        return self.answered(self.netlink.add_port, link=self.uplink, **options)
+
+    def ready_unport(self, name):
+        return self.answered(self.netlink.del_port, name)
+
+    def ready_open(self, path, text):
+        data = text.encode()
+
+        def request():
+            fd = os.open(path, os.O_WRONLY)
+            try:
+                os.write(fd, data)
+            finally:
+                os.close(fd)
 
         return request
 
@@ -290,7 +344,7 @@ class RequestAction(Action):
         self.before, self.after = [requests.ready(r) for r in before], [requests.ready(r) for r in after]
         self.mark = requests.ready(["write", f"/sys/class/net/{uplink}/vmq/count_hits", "mark"])
         self.last_error = os.open(f"/sys/class/net/{uplink}/vmq/last_error", os.O_RDONLY)
-        self.state, self.partly = State(uplink, ports), partly
+        self.uplink, self.ports, self.partly = uplink, ports, partly
         self.refusals, self.silent = collections.defaultdict(list), []
         # What the last attempt has left, as far as it was looked at.
         self.now = None
@@ -299,6 +353,7 @@ class RequestAction(Action):
         """Learns both states."""
         for request in self.before:
             request()
+        self.state = State(self.uplink, self.ports)
         self.run()
         self.whole = self.state.read()
         for request in self.back:
@@ -374,7 +429,158 @@ class RequestAction(Action):
         return {"refusals": self.refusals, "silent": self.silent}
 
 
-ACTIONS = {"bind": BindAction, "open": OpenAction, "port": PortAction, "request": RequestAction}
+SOL_PACKET, ADD_MEMBERSHIP, DROP_MEMBERSHIP = 263, 1, 2
+GROUP, UNICAST = 0, 3
+
+
+class Listener:
+    """A program on an interface that wants to hear an address."""
+
+    def __init__(self, name):
+        self.sock, self.index = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0), Rtnetlink.index(name)
+
+    def change(self, how, kind, mac):
+        request = struct.pack("=iHH8s", self.index, kind, 6, bytes.fromhex(mac.replace(":", "")))
+        self.sock.setsockopt(SOL_PACKET, how, request)
+
+
+class JoinAction(Action):
+    """Joins a group on a port, which has joined others before, and never misses those. What
+    it hears the next port says, by a frame to each group; who hears `other` hears all."""
+
+    def __init__(self, port, sender, groups, other):
+        *self.before, self.group = groups
+        self.other, self.listener = other, Listener(port)
+        self.counter = os.open(f"/sys/class/net/{port}/vmq/rx_switch_packets", os.O_RDONLY)
+        self.sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self.sender.bind((sender, 0))
+        with open(f"/sys/class/net/{sender}/address") as f:
+            self.source = bytes.fromhex(f.read().strip().replace(":", ""))
+        self.all, self.joined = [], False
+
+    def settle(self):
+        for group in self.before:
+            self.listener.change(ADD_MEMBERSHIP, GROUP, group)
+
+    def heard(self):
+        return int(os.pread(self.counter, 32, 0))
+
+    def hears(self, group):
+        had = self.heard()
+        self.sender.send(bytes.fromhex(group.replace(":", "")) + self.source + b"\x88\xb5" + bytes(46))
+        return self.heard() > had
+
+    def run(self):
+        self.listener.change(ADD_MEMBERSHIP, GROUP, self.group)
+        self.joined = True
+
+    def undo(self):
+        if self.joined:
+            self.listener.change(DROP_MEMBERSHIP, GROUP, self.group)
+        self.joined = False
+
+    def done(self):
+        return self.hears(self.group)
+
+    def judge(self, n, number):
+        all_groups = self.hears(self.other)
+        for group in self.before:
+            if not self.hears(group):
+                raise Wrong(f"{group}, joined before, is not heard")
+        if not number and not self.done():
+            raise Wrong("joined, and not heard")
+        if all_groups:
+            self.all.append(n)
+            end = time.monotonic() + RETRY_PATIENCE
+            while self.hears(self.other):
+                if time.monotonic() > end:
+                    raise Wrong("it hears what it has not joined, for good")
+                time.sleep(0.05)
+        return super().judge(n, number)
+
+    def told(self):
+        """`all`: the attempts after which the port heard all groups for a while."""
+        return {"all": self.all}
+
+
+class Workers:
+    """The kernel's threads that do what system_wq is given; they come and go."""
+
+    def __init__(self):
+        self.fds = []
+        for path in glob.glob("/proc/[0-9]*/comm"):
+            with contextlib.suppress(OSError):
+                with open(path) as f:
+                    name = f.read()
+                if re.match(r"kworker/\d+:\d+(-|$)", name):
+                    self.fds.append(os.open(os.path.dirname(path) + "/fail-nth", os.O_RDWR))
+
+    def fail(self, n):
+        for fd in self.fds:
+            with contextlib.suppress(OSError):
+                os.pwrite(fd, b"%d" % n, 0)
+
+    def end(self):
+        """Whether an allocation of one of them was made to fail."""
+        failed = False
+        for fd in self.fds:
+            with contextlib.suppress(OSError):
+                failed |= os.pread(fd, 32, 0).strip(b"\n\0") == b"0"
+        self.fail(0)
+        for fd in self.fds:
+            os.close(fd)
+        return failed
+
+
+class WantAction(Action):
+    """Wants an address on a port, or with `drop` does not any more: the port's entry comes, or
+    goes, by work of the kernel's, of which one allocation fails."""
+
+    def __init__(self, uplink, port, mac, drop=False):
+        self.port, self.mac, self.drop = port, mac, drop
+        self.listener, self.state = Listener(port), State(uplink, [port])
+        self.refused = os.open(f"/sys/class/net/{port}/vmq/addresses_refused", os.O_RDONLY)
+
+    def change(self, drop):
+        self.listener.change(DROP_MEMBERSHIP if drop else ADD_MEMBERSHIP, UNICAST, self.mac)
+
+    def there(self):
+        return f"{self.port} {self.mac} None" in self.state.fdb()
+
+    def wait(self, there):
+        end = time.monotonic() + RETRY_PATIENCE
+        while self.there() != there or int(os.pread(self.refused, 32, 0)):
+            if time.monotonic() > end:
+                raise Wrong(f"the address is {'not ' if there else ''}there, and nobody tries again")
+            time.sleep(0.02)
+
+    def settle(self):
+        if self.drop:
+            self.undo()
+
+    def run(self):
+        self.change(self.drop)
+        self.wait(not self.drop)
+
+    def undo(self):
+        self.change(not self.drop)
+        self.wait(self.drop)
+
+    def done(self):
+        return self.there() != self.drop
+
+    def attempt(self, n):
+        workers = Workers()
+        workers.fail(n)
+        try:
+            self.run()
+        finally:
+            failed = workers.end()
+        return 0, failed
+
+
+ACTIONS = {"bind": BindAction, "open": OpenAction, "port": PortAction, "request": RequestAction, "join": JoinAction,
+           "want": WantAction}
 
 
 def cmd_sweep(action, dense, stride, limit=20000, **options):
@@ -388,7 +594,7 @@ def cmd_sweep(action, dense, stride, limit=20000, **options):
     try:
         while n < limit:
             a.begin()
-            number, injected = nth_failing(n, a.run)
+            number, injected = a.attempt(n)
             if not injected and not number:
                 break
             tried += 1

@@ -423,8 +423,9 @@ def cmd_churn(uplink, watched, rounds, frames, address="52:54:00:cc:00:01", writ
 
 
 class Rtnetlink:
-    NEWLINK, DELLINK, SETLINK, NEWNEIGH, DELNEIGH = 16, 17, 19, 28, 29
+    NEWLINK, DELLINK, SETLINK, NEWNEIGH, DELNEIGH, GETNEIGH = 16, 17, 19, 28, 29, 30
     REQUEST, REPLACE, EXCL, CREATE, APPEND = 0x5, 0x100, 0x200, 0x400, 0x800
+    DUMP, DONE, BRIDGE = 0x301, 3, 7
     SOL_NETLINK, CAP_ACK, EXT_ACK = 270, 10, 11
 
     def __init__(self):
@@ -485,14 +486,39 @@ class Rtnetlink:
         kind = self.DELNEIGH if verb == "del" else self.NEWNEIGH
         how = {"add": self.CREATE | self.EXCL, "append": self.CREATE | self.APPEND,
                "replace": self.CREATE | self.REPLACE, "del": 0}[verb]
-        payload = struct.pack("BxxxiHBB", 7, self.index(name),
-                              state, flags, 0)
+        payload = struct.pack("BxxxiHBB", self.BRIDGE, self.index(name), state, flags, 0)
         payload += self.attribute(2, bytes.fromhex(address.replace(":", "")))
         if vid is not None:
             payload += self.attribute(5, struct.pack("H", vid))
         if dst:
             payload += self.attribute(1, socket.inet_aton(dst))
         return self.request(kind, how, payload)
+
+    def vlans(self, verb, name, first, last=None):
+        """bridge vlan add or del ... vid FIRST-LAST self"""
+        ids = [(0x8, first), (0x10, last)] if last else [(0, first)]
+        spec = self.attribute(0, struct.pack("H", 0x2))
+        spec += b"".join(self.attribute(2, struct.pack("HH", *vlan)) for vlan in ids)
+        payload = struct.pack("BxHiII", self.BRIDGE, 0, self.index(name), 0, 0) + self.attribute(26, spec)
+        return self.request(self.DELLINK if verb == "del" else self.SETLINK, 0, payload)
+
+    def fdb_entries(self):
+        """(interface's index, address, VLAN or None) of every bridge fdb entry."""
+        header = struct.pack("IHHII", 28, self.GETNEIGH, self.DUMP, 1, 0)
+        self.sock.send(header + struct.pack("BxxxiHBB", self.BRIDGE, 0, 0, 0, 0))
+        entries = []
+        while True:
+            data = self.sock.recv(65536)
+            while data:
+                length, kind = struct.unpack_from("IH", data)
+                if kind != self.NEWNEIGH:
+                    # The last one; or an error, which no dump that is whole has.
+                    assert kind == self.DONE, f"a dump ends with a message of kind {kind}"
+                    return entries
+                told = attributes(data[28:length])
+                vid = told.get(5) and int.from_bytes(told[5], "little")
+                entries.append((struct.unpack_from("i", data, 20)[0], told[2].hex(":"), vid))
+                data = data[(length + 3) & ~3 :]
 
 
 def cmd_link(requests):

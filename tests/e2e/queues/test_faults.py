@@ -16,14 +16,14 @@ GROUP = "01:00:5e:00:00:17"
 SWEEPS = 4
 # The kernel has to copy what is written, to keep track of an ioctl, or to carry a
 # message: it refuses before the driver has been asked. By kind of request.
-KERNEL_ALONE = {"write": 1, "rule": 1, "unrule": 1, "fdb": 4}
+KERNEL_ALONE = {"write": 1, "rule": 1, "unrule": 1, "fdb": 4, "vlan": 4}
 
 
-def there_and_back(name, back_name, do, undo, ready=(), certain=False):
-    """A request, and the one that takes it back, which cannot fail. `ready`: what has to follow the
+def there_and_back(name, back_name, do, undo, ready=(), certain=False, back_certain=True):
+    """A request, and the one that takes it back, which as a rule cannot fail. `ready`: what has to follow the
     second one before the first can be made again."""
     yield {"name": name, "do": do, "undo": [undo, *ready], "after": [undo, *ready], "certain": certain}
-    yield {"name": back_name, "do": undo, "undo": [*ready, do], "before": [do], "after": ready, "certain": True}
+    yield {"name": back_name, "do": undo, "undo": [*ready, do], "before": [do], "after": ready, "certain": back_certain}
 
 
 def operations(h):
@@ -76,15 +76,16 @@ def operations(h):
            "after": [write(2, "vm_name", "queue-2")], "certain": True}
 
 
-def check_operation(h, name, certain=False, **o):
-    """Fails each of its allocations once; whether one of them was the driver's."""
-    r = sweep(h.g, "request", name, uplink=h.dev, ports=["vm1"], dense=FEW_DENSE, stride=FEW_STRIDE, **o)
+def check_operation(h, name, certain=False, ports=("vm1",), alone=KERNEL_ALONE, **o):
+    """Fails each of its allocations once; whether one of them was the driver's. `alone`: how many may be
+    refused without a reason."""
+    r = sweep(h.g, "request", name, uplink=h.dev, ports=ports, **{"dense": FEW_DENSE, "stride": FEW_STRIDE, **o})
     for reason, attempts in r["refusals"].items():
         say(f"    {reason}: at {attempts}")
         assert "no memory" in reason, f"{name}: {reason}"
     assert not (certain and r["refusals"]), f"{name} must not fail"
     say(f"    no reason given: at {r['silent']}")
-    assert len(r["silent"]) <= KERNEL_ALONE[o["do"][0]], f"{name}: refused without a reason at {r['silent']}"
+    assert len(r["silent"]) <= alone[o["do"][0]], f"{name}: refused without a reason at {r['silent']}"
     return bool(r["refusals"])
 
 
