@@ -209,14 +209,19 @@ def test_limits(host):
 def test_slots_full(host):
     """A port with a queue gets what the NIC has slots for; what it lacks comes when there is room again."""
     h, g = host, host.g
-    h.port("vm1", A)
+    h.ports([A, B])
+    g.run(f"for mac in {C} {D}; do bridge fdb add $mac dev vm2 self || exit; done")
     free = int(h.read(f"{h.vmq}/mac_filters_free"))
     job = start(g, "want", "vm1", "unicast", "52:54:00:00:56:00", free + 2)
     wait_for("two are refused", lambda: refused(h, "vm1") == 2)
     assert len(entries(h, "vm1")) == free + 1 and h.port_queue("vm1")
+    # What its neighbour does without is had, with nobody asking.
+    g.run(f"for mac in {C} {D}; do bridge fdb del $mac dev vm2 self || exit; done")
+    wait_for("there is room", lambda: refused(h, "vm1") == 0)
+    assert len(entries(h, "vm1")) == free + 3
     job.stop(9)
-    wait_for("all are given back", lambda: entries(h, "vm1") == [A] and refused(h, "vm1") == 0)
-    assert int(h.read(f"{h.vmq}/mac_filters_free")) == free
+    wait_for("all are given back", lambda: entries(h, "vm1") == [A])
+    assert int(h.read(f"{h.vmq}/mac_filters_free")) == free + 2
 
 
 def test_link_local(host):
