@@ -20,8 +20,9 @@ IFLA_VMQ_EXCLUSIVE = 3
 # Without a reason of ours. Of a new port most of the work is the kernel's, also below our part of it.
 ALONE = {**KERNEL_ALONE, "port": 1000, "open": 12, "unport": 4} if FULL else {
     **dict.fromkeys(KERNEL_ALONE, 0), "port": 1000, "open": 0, "unport": 0}
-# Sites that lie close together first; of the rings of a queue, which are many alike, one in so many.
-RING_DENSE, RING_STRIDE = EVERY if FULL else (6, 40)
+# Of a netdev's many sites one in so many; of a queue first those before its rings, which are many alike.
+PORT_DENSE, PORT_STRIDE = EVERY if FULL else (6, 40)
+QUEUE_DENSE, QUEUE_STRIDE = EVERY if FULL else (30, 40)
 
 
 def operations(h, spare):
@@ -39,8 +40,8 @@ def operations(h, spare):
         return turn(*words, back_certain=False, **more)
 
     new = ["port", {"name": "vm5", "address": E, "mtu": 1400, "data": [IFLA_VMQ_EXCLUSIVE, "01"]}]
-    rings = {"dense": RING_DENSE, "stride": RING_STRIDE}
-    yield from ({**o, **rings} for o in there_and_back("ip link add, exclusive", "ip link del", new, ["unport", "vm5"]))
+    netdev, queue = ({"dense": d, "stride": s} for d, s in ((PORT_DENSE, PORT_STRIDE), (QUEUE_DENSE, QUEUE_STRIDE)))
+    yield from ({**o, **netdev} for o in there_and_back("ip link add, exclusive", "ip link del", new, ["unport", "vm5"]))
     yield from there_and_back("bridge fdb add, a VLAN", "bridge fdb del, a VLAN",
                               ["fdb", "add", "vm1", F, 9], ["fdb", "del", "vm1", F, 9])
     yield from there_and_back("bridge fdb add, in all VLANs", "bridge fdb del, in all VLANs",
@@ -53,7 +54,7 @@ def operations(h, spare):
     yield from both("vm2", "vlan", "1-4094", "7,8")
     yield from both("vm1", "native_vlan", "7", "plain", "vlan_mode")
     yield from both("vm3", "isolation", "promiscuous 100 101-120", "none")
-    yield from both("vm1", "allowed_macs", f"{E}\n{F}", "\n")
+    yield from both("vm1", "allowed_macs", f"{E} {F}", "\n")
     yield from turn("vm1", "mirror_to", "vm2", "\n", certain=True)
     yield from turn("vm1", "tx_max_mbps", "100", "0", certain=True)
     yield from turn("vm1", "exclusive", "1", "0", certain=True)
@@ -64,11 +65,12 @@ def operations(h, spare):
            "undo": [end, make, light], "after": [end]}
     # Without memory it waits for a queue, and says why.
     yield {"name": "queue_weight, the free queue", "do": write("vm4", "queue_weight", "50"), "partly": True,
-           "undo": [write("vm4", "queue_weight", "0")], "after": [write("vm4", "queue_weight", "0")], **rings}
+           "undo": [write("vm4", "queue_weight", "0")], "after": [write("vm4", "queue_weight", "0")], **queue}
+    # The loser's queue is free a moment later, and taken then, by a worker.
     taken = ["write", h.rxq(spare, "state"), "allocate"]
     yield {"name": "queue_weight, another's queue", "before": [taken], "do": write("vm4", "queue_weight", "99"),
-           "partly": True, "undo": [write("vm4", "queue_weight", "0")],
-           "after": [write("vm4", "queue_weight", "0"), ["write", h.rxq(spare, "state"), "free"]], **rings}
+           "undo": [write("vm4", "queue_weight", "0")], "certain": True,
+           "after": [write("vm4", "queue_weight", "0"), ["write", h.rxq(spare, "state"), "free"]]}
 
 
 @pytest.fixture
