@@ -138,6 +138,32 @@ static void vsw_bucket_test_charge_idle(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, n, 11u);
 }
 
+/* Tokens that are there when their price changes stay as many, and no more. */
+static void vsw_bucket_test_rescale(struct kunit *test)
+{
+	struct vsw_bucket b = {};
+
+	/* 60 of 100 are left. A token of 1 ms costs 0.1 ms, and 1 ms again. */
+	vsw_bucket_charge(&b, START, 40 * MS);
+	vsw_bucket_rescale(&b, START, 100 * MS, 1000, 10000);
+	KUNIT_EXPECT_EQ(test, vsw_bucket_ready(&b, 100 * MS),
+			START - 6 * MS);
+	vsw_bucket_rescale(&b, START, 100 * MS, 10000, 1000);
+	KUNIT_EXPECT_EQ(test, vsw_bucket_ready(&b, 100 * MS),
+			START - 60 * MS);
+	/* There is room for so many only. */
+	vsw_bucket_rescale(&b, START, 100 * MS, 1000, 10);
+	KUNIT_EXPECT_EQ(test, vsw_bucket_ready(&b, 100 * MS),
+			START - 100 * MS);
+	/* 100 ms of debt. */
+	vsw_bucket_charge(&b, START, 200 * MS);
+	vsw_bucket_rescale(&b, START, 100 * MS, 10, 1000);
+	KUNIT_EXPECT_EQ(test, vsw_bucket_ready(&b, 100 * MS), START + MS);
+	/* None was to be had before. */
+	vsw_bucket_rescale(&b, START, 100 * MS, 0, 1000);
+	KUNIT_EXPECT_EQ(test, vsw_bucket_ready(&b, 100 * MS), START);
+}
+
 static struct kunit_case vsw_bucket_test_cases[] = {
 	KUNIT_CASE(vsw_bucket_test_burst),
 	KUNIT_CASE(vsw_bucket_test_rate),
@@ -147,6 +173,7 @@ static struct kunit_case vsw_bucket_test_cases[] = {
 	KUNIT_CASE(vsw_bucket_test_back),
 	KUNIT_CASE(vsw_bucket_test_charge),
 	KUNIT_CASE(vsw_bucket_test_charge_idle),
+	KUNIT_CASE(vsw_bucket_test_rescale),
 	{}
 };
 

@@ -608,6 +608,27 @@ MUTANTS = (
         ("vsw_weight_test_load_oscillates",),
     ),
     Mutant(
+        "share-without-weight", "A full uplink is divided as the weights say.",
+        VSWITCH + "vsw_share.c",
+        "level * p->weight >> VSW_SHARE_LEVEL_SHIFT",
+        "level * 100 >> VSW_SHARE_LEVEL_SHIFT",
+        ("vsw_share_test_two_to_one", "vsw_share_test_many"),
+    ),
+    Mutant(
+        "share-of-the-idle", "What a port does not use of its share is the others'.",
+        VSWITCH + "vsw_share.c",
+        "return p->waits ? U64_MAX : p->load + more;",
+        "return U64_MAX - more;",
+        ("vsw_share_test_idle", "vsw_share_test_below"),
+    ),
+    Mutant(
+        "share-burst-at-each-change", "A rate that changes gives nothing away.",
+        VSWITCH + "vsw_bucket.c",
+        "has = min(div_s64(has * old, new), depth);",
+        "has = depth;",
+        ("vsw_bucket_test_rescale",),
+    ),
+    Mutant(
         "any-is-every-vlan", "An address in many VLANs is in no other one.",
         VSWITCH + "vsw_table.c",
         "return entry && match->vlan < VLAN_N_VID &&\n\t       test_bit(match->vlan, entry->member->vlans) ? entry : NULL;",

@@ -494,6 +494,7 @@ for d in /sys/class/net/*/vmq; do
     [ $mode = 0 ] || echo 0 >$d/count_hits
     read -r mode <$d/placement_mode
     [ $mode = static ] || echo static >$d/placement_mode
+    read -r mode 2>/dev/null <$d/tx_max_mbps && [ $mode != 0 ] && echo 0 >$d/tx_max_mbps
     read -r mode <$d/coalesce_shared
     [ $mode = 0 ] || echo 0 >$d/coalesce_shared
     # As after a fresh probe; also where the last test left queue 0.

@@ -142,7 +142,8 @@ def attack_writes(h, enter, files):
     words = {"state": ["allocate", "commit", "free"], "cpu": ["0", "auto"], "filter_add": [C], "filter_del": [D, "1"],
              "vm_name": ["mine"], "queue_name": ["mine"], "allocate": ["mine"], "enabled": ["0"], "count_hits": ["1"],
              "vlan_filtering": ["on", "off"], "buffers": ["64", "auto"], "cpus": ["0", "auto"], "cpu_policy": ["free"],
-             "coalesce_shared": ["1"], "placement_mode": ["dynamic"], "queue_policy": ["load"], "uplink_flood": ["0"]}
+             "coalesce_shared": ["1"], "placement_mode": ["dynamic"], "queue_policy": ["load"], "uplink_flood": ["0"],
+             "tx_max_mbps": ["9"]}
     items = [(f, w) for f in files for w in words[f.rpartition("/")[2]]]
     # Its root sees the host's sysfs, mounted before it was born.
     script = "".join(f"echo {w} 2>&1 >{f} | sed 's/.*: //'; cat {h.vmq}/last_error; " for f, w in items)
@@ -163,13 +164,13 @@ def attack_port_files(h, enter):
     out = h.g.out(f"{enter} bash -c {shlex.quote(script)}")
     say(f"the port's files, as its root: {' '.join(out.split())}")
     names = "queue exclusive queue_weight vlan_mode vlan native_vlan isolation priority_trust link_local addresses_refused groups_refused"
-    names += " spoof_check allowed_macs dhcp_guard router_guard storm_pps tx_max_mbps mirror_to"
+    names += " spoof_check allowed_macs dhcp_guard router_guard storm_pps tx_max_mbps tx_weight mirror_to"
     names = names.split()
     assert set(names) <= set(out.split()) and "WRITTEN" not in out
     # What the others of the uplink do is not shown.
-    script = "cd /mnt/class/net/vm1/vmq && grep . lookups reflected cpu mirror_to 2>&1; cat rx_queue_packets"
+    script = "cd /mnt/class/net/vm1/vmq && grep . lookups reflected cpu mirror_to tx_share_kbps 2>&1; cat rx_queue_packets"
     out = h.g.out(f"{enter} bash -c {shlex.quote(script)}")
-    assert out.count("Operation not permitted") == 4 and out.splitlines()[-1].isdigit(), out
+    assert out.count("Operation not permitted") == 5 and out.splitlines()[-1].isdigit(), out
 
 
 def attack_netlink(h, enter):

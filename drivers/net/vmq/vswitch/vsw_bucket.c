@@ -5,6 +5,7 @@
  * has passed, and empty when it is the bucket's depth ahead.
  */
 #include <kunit/visibility.h>
+#include <linux/math64.h>
 #include <linux/minmax.h>
 #include "vsw_bucket.h"
 
@@ -36,3 +37,18 @@ void vsw_bucket_charge(struct vsw_bucket *b, s64 now, s64 cost)
 				cost);
 }
 EXPORT_SYMBOL_IF_KUNIT(vsw_bucket_charge);
+
+/*
+ * One token takes @old / @new of the time that it took: what is in the bucket, or
+ * lacks, is as many tokens as before, or as many as there is room for. One at a
+ * time, and not beside the others.
+ */
+void vsw_bucket_rescale(struct vsw_bucket *b, s64 now, s64 depth, u32 old,
+			u32 new)
+{
+	s64 has = depth - max_t(s64, atomic64_read(&b->until) - now, 0);
+
+	has = min(div_s64(has * old, new), depth);
+	atomic64_set(&b->until, now + depth - has);
+}
+EXPORT_SYMBOL_IF_KUNIT(vsw_bucket_rescale);

@@ -14,5 +14,7 @@ struct vsw_bucket {
 bool vsw_bucket_take(struct vsw_bucket *b, s64 now, s64 cost, s64 depth);
 s64 vsw_bucket_ready(const struct vsw_bucket *b, s64 depth);
 void vsw_bucket_charge(struct vsw_bucket *b, s64 now, s64 cost);
+void vsw_bucket_rescale(struct vsw_bucket *b, s64 now, s64 depth, u32 old,
+			u32 new);
 
 #endif /* _VSW_BUCKET_H */

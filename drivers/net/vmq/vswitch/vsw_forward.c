@@ -306,11 +306,20 @@ static bool vsw_port_keep(struct vsw_port *port, struct sk_buff *skb)
 	return keep;
 }
 
-static void vsw_port_send(struct vsw_port *port, struct sk_buff *skb)
+/* A frame to the wire that the port's share has room for. */
+void vsw_forward_send_wire(struct vsw_port *port, struct sk_buff *skb)
 {
 	if (unlikely(READ_ONCE(port->tx_holding)) && vsw_port_keep(port, skb))
 		return;
 	vsw_port_post(port, skb);
+}
+
+static void vsw_port_send(struct vsw_port *port, struct sk_buff *skb)
+{
+	if (unlikely(READ_ONCE(port->policy) & BIT(VSW_POLICY_SHARE)))
+		vsw_shape_xmit_wire(port, skb);
+	else
+		vsw_forward_send_wire(port, skb);
 }
 
 /* No frame of the port is posted to a ring from return until the release. */
@@ -493,10 +502,9 @@ unlock:
 	return NETDEV_TX_OK;
 }
 
-/* The uplink's tx queue is locked: deliver, never transmit. */
-static bool vsw_uplink_xmit(struct vmq_switch *sw, struct sk_buff *skb)
+/* True: the frame was a local port's. False: it goes to the wire, unchanged. */
+static bool vsw_uplink_switch(struct vsw_uplink *up, struct sk_buff *skb)
 {
-	struct vsw_uplink *up = container_of(sw, struct vsw_uplink, sw);
 	struct vmq_match match;
 	struct vsw_port *to;
 
@@ -520,6 +528,18 @@ static bool vsw_uplink_xmit(struct vmq_switch *sw, struct sk_buff *skb)
 	else
 		dev_dstats_rx_dropped(to->dev);
 	return true;
+}
+
+/* The uplink's tx queue is locked: deliver, never transmit. */
+static bool vsw_uplink_xmit(struct vmq_switch *sw, struct sk_buff *skb)
+{
+	struct vsw_uplink *up = container_of(sw, struct vsw_uplink, sw);
+
+	if (vsw_uplink_switch(up, skb))
+		return true;
+	if (unlikely(READ_ONCE(up->meter.on)))
+		vsw_meter_count_host(up, skb);
+	return false;
 }
 
 /* A port whose queue has claimed the group: the NIC gave it a copy. */

@@ -52,6 +52,7 @@ static struct vsw_uplink *vsw_uplink_create(struct vmq_dev *vmq)
 	INIT_LIST_HEAD(&up->ports);
 	vsw_promote_init(up);
 	INIT_DELAYED_WORK(&up->rx_mode, vsw_rx_mode_work);
+	vsw_meter_init(up);
 
 	up->stats = netdev_alloc_pcpu_stats(struct vsw_switch_stats);
 	if (!up->stats)
@@ -110,6 +111,7 @@ void vsw_uplink_put(struct vsw_uplink *up)
 	/* After this nothing schedules the works any more. */
 	vmq_switch_detach(up->vmq, &up->sw);
 	vsw_promote_stop(up);
+	vsw_meter_stop(up);
 	/* It only tries rtnl, so waiting for it under rtnl is safe. */
 	cancel_delayed_work_sync(&up->rx_mode);
 	/* The uplink went before its last port. */
@@ -198,6 +200,8 @@ static int vsw_main_event(struct notifier_block *nb, unsigned long event,
 	case NETDEV_CHANGE:
 		list_for_each_entry(port, &up->ports, node)
 			vsw_port_update_carrier(port);
+		/* The link may be another one, or none. */
+		vsw_meter_update(up);
 		break;
 	case NETDEV_CHANGEMTU:
 		list_for_each_entry(port, &up->ports, node)

@@ -23,6 +23,7 @@ static const enum skb_drop_reason vsw_policy_reasons[] = {
 	[VSW_POLICY_ROUTER]	= SKB_DROP_REASON_SECURITY_HOOK,
 	[VSW_POLICY_STORM]	= SKB_DROP_REASON_QDISC_DROP,
 	[VSW_POLICY_RATE]	= SKB_DROP_REASON_QDISC_DROP,
+	[VSW_POLICY_SHARE]	= SKB_DROP_REASON_QDISC_DROP,
 };
 
 /* Context: BH off. */

@@ -387,6 +387,7 @@ static void vsw_port_prepare(struct vsw_port *port, struct net_device *dev,
 	skb_queue_head_init(&port->held);
 	vsw_weight_port_init(&port->rank);
 	vsw_policy_init(port);
+	vsw_share_port_init(&port->share);
 }
 
 static int vsw_port_claim(struct vsw_port *port, struct vmq_dev *vmq,
@@ -461,6 +462,7 @@ static int vsw_port_newlink(struct net *src_net, struct net_device *dev,
 	list_add_tail(&port->node, &port->uplink->ports);
 	vsw_port_update_carrier(port);
 	linkwatch_fire_event(dev);
+	vsw_meter_join(port);
 	err = vsw_promote_join(port, vsw_port_wants_queue(data), extack);
 	if (err)
 		goto leave;
@@ -469,6 +471,7 @@ static int vsw_port_newlink(struct net *src_net, struct net_device *dev,
 leave:
 	list_del_init(&port->node);
 	vsw_promote_leave(port);
+	vsw_meter_leave(port);
 	netdev_upper_dev_unlink(lower, dev);
 unregister:
 	unregister_netdevice(dev);
@@ -486,6 +489,7 @@ static void vsw_port_dellink(struct net_device *dev, struct list_head *head)
 	/* Off the list: the uplink's end must not delete it once more. */
 	list_del_init(&port->node);
 	vsw_promote_leave(port);
+	vsw_meter_leave(port);
 	unregister_netdevice_queue(dev, head);
 	netdev_upper_dev_unlink(port->lower, dev);
 }

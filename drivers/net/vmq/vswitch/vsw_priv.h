@@ -9,6 +9,7 @@
 #include <linux/workqueue.h>
 #include <vmq/switch.h>
 #include "vsw_policy.h"
+#include "vsw_share.h"
 #include "vsw_table.h"
 #include "vsw_weight.h"
 #include "vsw_vlan.h"
@@ -35,6 +36,26 @@ struct vsw_switch_stats {
 	struct u64_stats_sync syncp;
 	u64_stats_t lookups;
 	u64_stats_t reflected;
+	/* Of the host to the wire, while the uplink is divided. */
+	u64_stats_t host_bytes;
+};
+
+/* One instance is the division of an uplink's transmit among its ports. */
+struct vsw_meter {
+	/* What the wire beyond the NIC carries, megabit/s; 0: the link. rtnl. */
+	u32 max_mbps;
+	/* Ports with another weight than they are born with; rtnl. */
+	unsigned int uneven;
+	/* Protects what follows, and vsw_port.share. */
+	struct mutex lock;
+	struct vsw_share share;
+	/* In the share beside the ports, and what it has sent when measured. */
+	struct vsw_share_port host;
+	u64 host_bytes;
+	s64 measured_at;
+	/* The work divides again and again. Read without the lock. */
+	bool on;
+	struct delayed_work work;
 };
 
 /* Counters of one port besides those of ip -s link, per CPU; BH off. */
@@ -80,6 +101,7 @@ struct vsw_uplink {
 	unsigned long sampled_at;
 	/* What no port takes is cloned to a promiscuous uplink's stack. */
 	bool flood;
+	struct vsw_meter meter;
 };
 
 /* One instance is a VM's network interface; netdev_priv() of its netdev. */
@@ -142,6 +164,9 @@ struct vsw_port {
 	struct vsw_bucket storm;
 	struct vsw_heard *heard;
 	struct vsw_shaper shaper;
+	/* Holds the port to its share of the uplink. */
+	struct vsw_shaper wire;
+	struct vsw_share_port share;
 };
 
 /* Frames for a port that is off are dropped, and it sends none. */
@@ -197,6 +222,7 @@ netdev_tx_t vsw_forward_port_xmit(struct sk_buff *skb, struct net_device *dev);
 void vsw_forward_send(struct vsw_port *port, struct sk_buff *skb,
 		      const struct vmq_match *match);
 bool vsw_forward_is_host(const struct net_device *dev, const u8 *addr);
+void vsw_forward_send_wire(struct vsw_port *port, struct sk_buff *skb);
 void vsw_forward_deliver_mirrored(struct vsw_port *to, struct sk_buff *skb);
 void vsw_forward_receive_mirrored(struct vsw_port *to, struct sk_buff *skb);
 void vsw_forward_hold(struct vsw_port *port);
@@ -224,8 +250,23 @@ void vsw_policy_drop(struct vsw_port *port, struct sk_buff *skb,
 void vsw_shape_init(struct vsw_port *port);
 void vsw_shape_stop(struct vsw_port *port);
 void vsw_shape_set_rate(struct vsw_port *port, u32 mbps);
+u32 vsw_shape_rate(const struct vsw_port *port);
+void vsw_shape_set_share(struct vsw_port *port, u32 kbps, u32 due);
+bool vsw_shape_measure(struct vsw_port *port, u64 *bytes);
+unsigned int vsw_shape_wire_bytes(const struct sk_buff *skb);
 void vsw_shape_xmit(struct vsw_port *port, struct sk_buff *skb,
 		    const struct vmq_match *match);
+void vsw_shape_xmit_wire(struct vsw_port *port, struct sk_buff *skb);
+
+/* vsw_meter.c */
+void vsw_meter_init(struct vsw_uplink *up);
+void vsw_meter_stop(struct vsw_uplink *up);
+void vsw_meter_join(struct vsw_port *port);
+void vsw_meter_leave(struct vsw_port *port);
+void vsw_meter_set_weight(struct vsw_port *port, u32 weight);
+void vsw_meter_set_max(struct vsw_uplink *up, u32 mbps);
+void vsw_meter_update(struct vsw_uplink *up);
+void vsw_meter_count_host(struct vsw_uplink *up, const struct sk_buff *skb);
 
 /* vsw_mirror.c */
 int vsw_mirror_set(struct vsw_port *port, const char *name);
@@ -328,6 +369,11 @@ extern struct device_attribute dev_attr_tx_dhcp_dropped;
 extern struct device_attribute dev_attr_tx_router_dropped;
 extern struct device_attribute dev_attr_tx_storm_dropped;
 extern struct device_attribute dev_attr_tx_rate_dropped;
+
+/* vsw_sysfs_share.c */
+extern struct device_attribute dev_attr_tx_weight;
+extern struct device_attribute dev_attr_tx_share_kbps;
+extern struct device_attribute dev_attr_tx_share_dropped;
 
 /* vsw_sysfs_uplink.c */
 int vsw_sysfs_uplink_add(struct vsw_uplink *up);

@@ -321,6 +321,8 @@ static struct attribute *vsw_sysfs_port_attrs[] = {
 	&dev_attr_router_guard.attr,
 	&dev_attr_storm_pps.attr,
 	&dev_attr_tx_max_mbps.attr,
+	&dev_attr_tx_weight.attr,
+	&dev_attr_tx_share_kbps.attr,
 	&dev_attr_mirror_to.attr,
 	&dev_attr_rx_mirror_packets.attr,
 	&dev_attr_tx_spoof_dropped.attr,
@@ -328,6 +330,7 @@ static struct attribute *vsw_sysfs_port_attrs[] = {
 	&dev_attr_tx_router_dropped.attr,
 	&dev_attr_tx_storm_dropped.attr,
 	&dev_attr_tx_rate_dropped.attr,
+	&dev_attr_tx_share_dropped.attr,
 	NULL
 };
 

@@ -7,9 +7,8 @@
 #include <linux/sysfs.h>
 #include "vsw_priv.h"
 
-/* So that a token is 100 ns or more, and a rate is kept to within a percent. */
+/* So that a token is 100 ns or more. */
 #define VSW_STORM_PPS_MAX	10000000
-#define VSW_TX_MBPS_MAX		10000
 
 #define VSW_MAC_TEXT_LEN	(3 * ETH_ALEN - 1)
 
@@ -189,7 +188,7 @@ static ssize_t tx_max_mbps_show(struct device *dev,
 				struct device_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "%u\n",
-			  READ_ONCE(vsw_sysfs_port(dev)->shaper.mbps));
+			  vsw_shape_rate(vsw_sysfs_port(dev)));
 }
 
 static int vsw_sysfs_set_tx_max_mbps(struct vsw_port *port, const char *text)

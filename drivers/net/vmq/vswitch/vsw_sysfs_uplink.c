@@ -81,8 +81,39 @@ static ssize_t queue_policy_store(struct device *dev,
 }
 static DEVICE_ATTR_RW(queue_policy);
 
+static ssize_t tx_max_mbps_show(struct device *dev,
+				struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  READ_ONCE(vsw_sysfs_uplink(dev)->meter.max_mbps));
+}
+
+static int vsw_sysfs_set_max(struct vsw_uplink *up, const char *text)
+{
+	u32 mbps;
+
+	if (kstrtou32(text, 10, &mbps) || mbps > VSW_TX_MBPS_MAX)
+		return vmq_refuse(up->vmq, NULL, -EINVAL,
+				  "the uplink's tx_max_mbps takes 0 (the link's speed) to %u",
+				  VSW_TX_MBPS_MAX);
+	vsw_meter_set_max(up, mbps);
+	return 0;
+}
+
+static ssize_t tx_max_mbps_store(struct device *dev,
+				 struct device_attribute *attr, const char *buf,
+				 size_t len)
+{
+	return vsw_sysfs_uplink_store(dev, buf, len, vsw_sysfs_set_max);
+}
+
+/* A port has a file of this name, too. */
+static struct device_attribute vsw_sysfs_uplink_max =
+	__ATTR_RW(tx_max_mbps);
+
 static struct attribute *vsw_sysfs_uplink_attrs[] = {
 	&dev_attr_queue_policy.attr,
+	&vsw_sysfs_uplink_max.attr,
 	&dev_attr_uplink_flood.attr,
 	NULL
 };

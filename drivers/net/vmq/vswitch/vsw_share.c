@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How a full uplink is divided among those who send: numbers in, rates out.
+ *
+ * Max-min by weight: nobody gets more than he can use, and what he leaves is
+ * divided among the others, as their weights are. What somebody can use is not
+ * known while his rate holds him back, so he is taken to want all. Who was not
+ * held back gets a little more than he sent: if that is not enough, he is held
+ * back, and has his share a round later.
+ */
+#include <kunit/visibility.h>
+#include <linux/math64.h>
+#include <linux/minmax.h>
+#include <linux/string.h>
+#include "vsw_share.h"
+
+/* What is kept ready for who grows: so much of his load, and of what he is due. */
+#define VSW_SHARE_GROWTH	16
+#define VSW_SHARE_START		64
+/* A level is what a weight of 1 gets, in so small parts of a kilobit/s. */
+#define VSW_SHARE_LEVEL_SHIFT	16
+
+void vsw_share_port_init(struct vsw_share_port *p)
+{
+	memset(p, 0, sizeof(*p));
+	INIT_LIST_HEAD(&p->node);
+	p->weight = VSW_SHARE_WEIGHT_DEFAULT;
+}
+EXPORT_SYMBOL_IF_KUNIT(vsw_share_port_init);
+
+/* What came of the last round. A pause of one round is not the end of a load. */
+void vsw_share_measure(struct vsw_share_port *p, u32 sent, bool waits)
+{
+	p->sent = sent;
+	p->waits = waits;
+	p->load = max(sent, p->load / 2 + sent / 2);
+}
+EXPORT_SYMBOL_IF_KUNIT(vsw_share_measure);
+
+static u64 vsw_share_want(const struct vsw_share_port *p)
+{
+	u64 more = p->load / VSW_SHARE_GROWTH + p->due / VSW_SHARE_START;
+
+	return p->waits ? U64_MAX : p->load + more;
+}
+
+static u64 vsw_share_at(const struct vsw_share_port *p, u64 level)
+{
+	return min(vsw_share_want(p), level * p->weight >> VSW_SHARE_LEVEL_SHIFT);
+}
+
+/* What all of them get at this level. */
+static u64 vsw_share_sum(const struct vsw_share *s, u64 level)
+{
+	const struct vsw_share_port *p;
+	u64 sum = 0;
+
+	list_for_each_entry(p, &s->ports, node)
+		sum += vsw_share_at(p, level);
+	return sum;
+}
+
+/*
+ * The highest level that the capacity is enough for, or one where a weight of 1
+ * has all of it. By halves: what it takes does not depend on who wants what.
+ */
+static u64 vsw_share_level(const struct vsw_share *s)
+{
+	u64 low = 0, high = (u64)s->capacity << VSW_SHARE_LEVEL_SHIFT, mid;
+
+	while (low < high) {
+		mid = low + (high - low + 1) / 2;
+		if (vsw_share_sum(s, mid) <= s->capacity)
+			low = mid;
+		else
+			high = mid - 1;
+	}
+	return low;
+}
+
+/* All weights of those that a rate holds. */
+static u64 vsw_share_weights(const struct vsw_share *s)
+{
+	const struct vsw_share_port *p;
+	u64 weights = 0;
+
+	list_for_each_entry(p, &s->ports, node)
+		if (!p->free)
+			weights += p->weight;
+	return max(weights, 1);
+}
+
+/*
+ * The rates' sum is the capacity at most, but for the 1 that the least gets. What
+ * nobody wants is at hand for whoever comes: it is divided, too.
+ */
+void vsw_share_divide(struct vsw_share *s)
+{
+	u64 weights = vsw_share_weights(s), level, rest;
+	struct vsw_share_port *p;
+
+	list_for_each_entry(p, &s->ports, node)
+		p->due = p->free ? 0 : div64_u64((u64)s->capacity * p->weight,
+						 weights);
+	level = vsw_share_level(s);
+	rest = s->capacity - vsw_share_sum(s, level);
+	list_for_each_entry(p, &s->ports, node) {
+		p->rate = vsw_share_at(p, level);
+		if (!p->free)
+			p->rate += div64_u64(rest * p->weight, weights);
+		p->rate = max(p->rate, 1);
+	}
+}
+EXPORT_SYMBOL_IF_KUNIT(vsw_share_divide);
