@@ -9,6 +9,12 @@ guardtool.py rate NAME DST SRC TIMES WHAT SIZE SEGMENTS
                                   half seconds the frames that came, and the time. WHAT is
                                   "tap:NAME", a packet tap there, or "net:PID:NAME",
                                   that interface's own count in PID's namespace
+guardtool.py shares PID TIMES SIZE SEGMENTS {NAME DST SRC COUNTER}..
+                                  the same from several ports at a time, each to a
+                                  COUNTER in PID's namespace. For so many half
+                                  seconds all send; then all but the first; then
+                                  all. Prints for each of the three the frames of
+                                  each port, and the time
 """
 
 import itertools
@@ -86,29 +92,64 @@ def tap_of(name):
     return read
 
 
-def rate(name, dst, src, times, what, size, segments):
-    kind, *where = what.split(":")
-    read = {"tap": tap_of, "net": counter_of}[kind](*where)
+def sender(name, dst, src, size, segments, frames):
+    """A process that sends until it is ended."""
     child = os.fork()
     if not child:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-        # A NIC gives back what it has sent only now and then.
-        send_on_and_on(name, tcp_frame(dst, src, int(size), int(segments)), 3 if kind == "tap" else 20)
-    points = []
-    try:
-        # What a full bucket gives at once is not measured.
-        for _ in range(int(times) + 1):
-            time.sleep(0.5)
-            points.append((read(), time.monotonic()))
-    finally:
-        os.kill(child, signal.SIGTERM)
+        send_on_and_on(name, tcp_frame(dst, src, int(size), int(segments)), frames)
+    return child
+
+
+def end(*children):
+    for child in children:
+        os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-    print(json.dumps([(c - a, d - b) for (a, b), (c, d) in itertools.pairwise(points)]))
+
+
+def half_seconds(read, times):
+    """What came in each of them, and how long it was."""
+    points = []
+    # What a full bucket gives at once is not measured.
+    for _ in range(times + 1):
+        time.sleep(0.5)
+        points.append((read(), time.monotonic()))
+    return [(c - a, d - b) for (a, b), (c, d) in itertools.pairwise(points)]
+
+
+def rate(name, dst, src, times, what, size, segments):
+    kind, *where = what.split(":")
+    read = {"tap": tap_of, "net": counter_of}[kind](*where)
+    # A NIC gives back what it has sent only now and then.
+    child = sender(name, dst, src, size, segments, 3 if kind == "tap" else 20)
+    try:
+        print(json.dumps(half_seconds(read, int(times))))
+    finally:
+        end(child)
+
+
+class Counts(tuple):
+    def __sub__(self, other):
+        return [a - b for a, b in zip(self, other, strict=True)]
+
+
+def shares(pid, times, size, segments, *ports):
+    ports = list(zip(*[iter(ports)] * 4, strict=True))
+    counters = [counter_of(pid, name) for *_, name in ports]
+    children = [sender(*port[:3], size, segments, 20) for port in ports]
+    result = []
+    try:
+        for first in (signal.SIGCONT, signal.SIGSTOP, signal.SIGCONT):
+            os.kill(children[0], first)
+            result.append(half_seconds(lambda: Counts(read() for read in counters), int(times)))
+    finally:
+        end(*children)
+    print(json.dumps(result))
 
 
 def main():
-    {"raw": raw, "rate": rate}[sys.argv[1]](*sys.argv[2:])
+    {"raw": raw, "rate": rate, "shares": shares}[sys.argv[1]](*sys.argv[2:])
 
 
 if __name__ == "__main__":

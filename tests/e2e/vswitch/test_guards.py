@@ -370,6 +370,7 @@ def measure(h, dst, what, size, segments, mbps):
     raise AssertionError(f"never more than {best:.2f} of {mbps} Mb/s")
 
 
+@pytest.mark.scenario("A38")
 def test_rate_limit(hub):
     """tx_max_mbps holds within 5 % by the receiver's count, to a port and to the wire, with a queue and without."""
     h = hub
