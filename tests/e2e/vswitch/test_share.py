@@ -190,13 +190,14 @@ def test_share_keeps_order(divided):
         without_queues(h)
         put(h, "vm2", tx_weight=300)
         assert h.wire.wait_captured(out, len(out) + step, 60)
+        put(h, "vm2", tx_weight=100)
+        # What waits goes before what comes when there is no share any more.
         h.must([most, "0"])
         h.must([most, "2"])
         h.must([f"{h.vmq}/enabled", "1"])
         wait_for("the port has a queue", lambda: h.port_queue("vm1"))
         assert h.wire.wait_captured(out, len(out) + step, 60)
         under = len(out)
-        put(h, "vm2", tx_weight=100)
         h.must([most, "0"])
         assert share(h, "vm1") is None
         assert job.wait(120) == 0, job.stderr
