@@ -32,6 +32,7 @@ SETTINGS = {
     "router_guard": "1",
     "storm_pps": "5000",
     "tx_max_mbps": "200",
+    "tx_weight": "150",
     "mirror_to": "watcher",
 }
 # What the uplink gave the port, or is its own.
