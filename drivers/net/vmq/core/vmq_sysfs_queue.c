@@ -469,13 +469,13 @@ static ssize_t vmq_filters_show(struct netdev_rx_queue *rxq, char *buf)
 
 	rcu_read_lock();
 	xa_for_each(&q->dev->filter_ids, id, f) {
-		if (READ_ONCE(f->queue) != q->id)
-			continue;
-		if (at < limit)
+		bool mine = READ_ONCE(f->queue) == q->id;
+
+		if (mine && at < limit)
 			at += vmq_filter_emit(buf, at, f, has_hits);
-		else
+		else if (mine)
 			more++;
-		/* A hundred thousand take milliseconds. */
+		/* A hundred thousand, whosever they are, take milliseconds. */
 		cond_resched_rcu();
 	}
 	rcu_read_unlock();
