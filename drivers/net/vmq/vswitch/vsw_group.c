@@ -49,26 +49,28 @@ static u64 vsw_groups_bits(const struct vsw_groups *groups)
 }
 
 /*
- * The member's groups from now on, NULL for none, or @all there are. Writers
- * take turns. A group that stays is never missed: it is in both sets and its
- * bit in both words, whichever of them a reader sees; a reader that finds "all"
- * gone finds what came in its place.
+ * The member's groups from now on, NULL for none, or @all there are. @groups is
+ * the member's, or freed. Writers take turns.
+ *
+ * A group that stays is never missed: it is in both sets and its bit in both
+ * words, whichever of them a reader sees; a reader that finds "all" gone finds
+ * what came in its place.
  */
 void vsw_group_join(struct vsw_member *member, struct vsw_groups *groups,
 		    bool all)
 {
 	struct vsw_groups *old = rcu_dereference_protected(member->groups, 1);
 
-	if (all)
+	if (all) {
+		/* A reader that has not seen it yet finds the old set still. */
 		WRITE_ONCE(member->all_groups, true);
-	/* A reader that has not seen that yet finds the old ones still. */
-	if (all && !groups)
+		kfree(groups);
 		return;
+	}
 	rcu_assign_pointer(member->groups, groups);
 	WRITE_ONCE(member->group_bits, vsw_groups_bits(groups));
-	if (!all)
-		/* Pairs with the load in vsw_group_joined_rcu(). */
-		smp_store_release(&member->all_groups, false);
+	/* Pairs with the load in vsw_group_joined_rcu(). */
+	smp_store_release(&member->all_groups, false);
 	if (old)
 		kfree_rcu(old, rcu);
 }
