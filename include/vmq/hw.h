@@ -391,6 +391,7 @@ struct vmq_queue {
  * @filter_ids: filters by id, written under @lock, read under RCU
  * @filter_list: filters that a VM queue has, or gets back, and those that change,
  *	oldest first; under @lock
+ * @filters_unsorted: until the next plan @filter_list is in no order; under @lock
  * @filter_age: how many filters there ever were; under @lock
  * @software_vids: by VLAN ID, how many filters are not in @filter_list; under
  *	@lock
@@ -442,6 +443,7 @@ struct vmq_dev {
 	struct rhltable *filter_addrs;
 	struct xarray filter_ids;
 	struct list_head filter_list;
+	bool filters_unsorted;
 	u64 filter_age;
 	u32 *software_vids;
 	unsigned long filter_changes;

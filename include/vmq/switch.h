@@ -162,6 +162,16 @@ bool vmq_dev_has_vmq(const struct vmq_dev *dev);
 bool vmq_dev_is_enabled(const struct vmq_dev *dev);
 
 /**
+ * vmq_dev_addrs_max - how many addresses can VM queues have together?
+ * @dev: the device
+ *
+ * Who has more need not ask for a queue. Context: any.
+ *
+ * Return: the number of the NIC's MAC filters that are not the host's.
+ */
+unsigned int vmq_dev_addrs_max(const struct vmq_dev *dev);
+
+/**
  * vmq_queue_available - how many queues could be allocated?
  * @dev: the device
  *

@@ -112,6 +112,27 @@ static void vmq_vlan_test_priority(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, f->dev.queues[1].exact);
 }
 
+/* Software's filters of one VLAN share its slot, from the first to the last. */
+static void vmq_vlan_test_software(struct kunit *test)
+{
+	struct fake_nic *f = vmq_vlan_test_start(test);
+	unsigned int free;
+	int first, last;
+
+	KUNIT_ASSERT_EQ(test, fake_vlan_mode(f, VMQ_VLAN_MODE_ON), 0);
+	free = f->dev.vlan_slots_free;
+	first = fake_add(f, ADMIN, 0, A, 30);
+	KUNIT_ASSERT_GT(test, first, 0);
+	KUNIT_EXPECT_EQ(test, f->dev.vlan_slots_free, free - 1);
+	last = fake_add(f, ADMIN, 0, B, 30);
+	KUNIT_ASSERT_GT(test, last, 0);
+	KUNIT_EXPECT_EQ(test, f->dev.vlan_slots_free, free - 1);
+	KUNIT_ASSERT_EQ(test, fake_del(f, ADMIN, first), 0);
+	KUNIT_EXPECT_EQ(test, f->dev.vlan_slots_free, free - 1);
+	KUNIT_ASSERT_EQ(test, fake_del(f, ADMIN, last), 0);
+	KUNIT_EXPECT_EQ(test, f->dev.vlan_slots_free, free);
+}
+
 /* A VLAN by name beats any VLAN of another queue. */
 static void vmq_vlan_test_any(struct kunit *test)
 {
@@ -389,6 +410,7 @@ static struct kunit_case vmq_vlan_test_cases[] = {
 	KUNIT_CASE(vmq_vlan_test_split),
 	KUNIT_CASE(vmq_vlan_test_hits),
 	KUNIT_CASE(vmq_vlan_test_priority),
+	KUNIT_CASE(vmq_vlan_test_software),
 	KUNIT_CASE(vmq_vlan_test_any),
 	KUNIT_CASE(vmq_vlan_test_ambiguous),
 	KUNIT_CASE(vmq_vlan_test_slots),

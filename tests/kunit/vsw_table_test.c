@@ -360,6 +360,43 @@ static void vsw_table_test_implied(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, vsw_table_find_implied(&t->table, mine, addr));
 }
 
+/* Another member's address in one of some VLANs; one that is in any is not. */
+static void vsw_table_test_other(struct kunit *test)
+{
+	struct table_test *t = test->priv;
+	struct vsw_member *mine = &t->members[0], *other = &t->members[1];
+	DECLARE_BITMAP(vlans, VLAN_N_VID) = {};
+	u8 addr[ETH_ALEN];
+
+	KUNIT_ASSERT_EQ(test, table_insert(t, 0, 1, 1, 7), 0);
+	KUNIT_ASSERT_EQ(test, table_insert(t, 1, 1, 1, VMQ_VLAN_ANY), 0);
+	ether_addr_copy(addr, t->entries[0].match.addr);
+	set_bit(8, vlans);
+	KUNIT_EXPECT_NULL(test, vsw_table_find_other(&t->table, mine, addr,
+						     vlans));
+	set_bit(7, vlans);
+	KUNIT_EXPECT_PTR_EQ(test, vsw_table_find_other(&t->table, mine, addr,
+						       vlans), &t->entries[0]);
+	KUNIT_EXPECT_NULL(test, vsw_table_find_other(&t->table, other, addr,
+						     vlans));
+}
+
+/* Addresses are counted, in however many VLANs they are, and no one else's. */
+static void vsw_table_test_more_addrs(struct kunit *test)
+{
+	struct table_test *t = test->priv;
+	struct vsw_member *mine = &t->members[0];
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		KUNIT_ASSERT_EQ(test, table_insert(t, 3 * i, 0, i, 7), 0);
+		KUNIT_ASSERT_EQ(test, table_insert(t, 3 * i + 1, 0, i, 8), 0);
+		KUNIT_ASSERT_EQ(test, table_insert(t, 3 * i + 2, 1, i, 9), 0);
+	}
+	KUNIT_EXPECT_TRUE(test, vsw_table_has_more_addrs(&t->table, mine, 3));
+	KUNIT_EXPECT_FALSE(test, vsw_table_has_more_addrs(&t->table, mine, 4));
+}
+
 static struct kunit_case vsw_table_test_cases[] = {
 	KUNIT_CASE(vsw_table_test_lookup),
 	KUNIT_CASE(vsw_table_test_exists),
@@ -371,6 +408,8 @@ static struct kunit_case vsw_table_test_cases[] = {
 	KUNIT_CASE(vsw_table_test_member_gone),
 	KUNIT_CASE(vsw_table_test_source),
 	KUNIT_CASE(vsw_table_test_implied),
+	KUNIT_CASE(vsw_table_test_other),
+	KUNIT_CASE(vsw_table_test_more_addrs),
 	KUNIT_CASE(vsw_table_test_random),
 	{}
 };

@@ -317,8 +317,8 @@ MUTANTS = (
     Mutant(
         "leave-without-heir", "What a filter claimed is the one's for any VLAN when it leaves.",
         CORE + "vmq_filter.c",
-        "f->to = vmq_filter_heir(dev, f);",
-        "f->to = 0;",
+        "u16 heir = vmq_filter_heir(dev, f);",
+        "u16 heir = 0;",
         ("vmq_filter_test_any", "vmq_oracle_test_sequences", "vmq_oracle_test_random"),
     ),
     Mutant(
@@ -345,9 +345,16 @@ MUTANTS = (
     Mutant(
         "age-forgotten", "The oldest filter comes first, wherever it has been.",
         CORE + "vmq_route.c",
-        "if (older->age < f->age)",
-        "if (older->age)",
+        "dev->filters_unsorted = true;",
+        "dev->filters_unsorted = false;",
         ("vmq_filter_test_age",),
+    ),
+    Mutant(
+        "software-vlan-unseen", "The first filter of software in a VLAN is known to the next plan, and the last one's end.",
+        CORE + "vmq_filter.c",
+        "(!dev->route->vlan_filtering || same)",
+        "true",
+        ("vmq_vlan_test_software", "vmq_vlan_test_slots"),
     ),
     Mutant(
         "software-vlan-uncounted", "The VLANs of what software claims are known to a plan.",

@@ -132,6 +132,8 @@ struct vmq_filter *vmq_filter_find_locked(struct vmq_dev *dev,
 
 struct vmq_filter *vmq_filter_by_id(struct vmq_dev *dev, u32 id)
 {
+	RCU_LOCKDEP_WARN(!lockdep_is_held(&dev->lock) && !rcu_read_lock_held(),
+			 "the filter may go at any time");
 	return xa_load(&dev->filter_ids, id);
 }
 EXPORT_SYMBOL_IF_KUNIT(vmq_filter_by_id);
@@ -316,11 +318,13 @@ static void vmq_filter_unhash(struct vmq_dev *dev, struct vmq_filter *f)
 
 /*
  * Does the NIC not care about a filter? One whose frames are software's with and
- * without it changes nothing of the route while addresses alone decide.
+ * without it changes nothing of the route while addresses alone decide, nor if
+ * its VLAN is that of others, too: @same, of which it is not one.
  */
-static bool vmq_filter_is_idle(const struct vmq_dev *dev, u16 from, u16 to)
+static bool vmq_filter_is_idle(const struct vmq_dev *dev, u16 from, u16 to,
+			       u32 same)
 {
-	return !from && !to && !dev->route->vlan_filtering;
+	return !from && !to && (!dev->route->vlan_filtering || same);
 }
 
 static int vmq_filter_insert_idle(struct vmq_dev *dev, struct vmq_filter *f,
@@ -365,7 +369,7 @@ static int vmq_filter_insert(struct vmq_dev *dev, struct vmq_filter *f,
 	f->queue = vmq_filter_heir(dev, f);
 	f->to = to;
 	f->age = ++dev->filter_age;
-	if (vmq_filter_is_idle(dev, f->queue, to))
+	if (vmq_filter_is_idle(dev, f->queue, to, vmq_route_count_idle(dev, f)))
 		return vmq_filter_insert_idle(dev, f, extack);
 	f->change = VMQ_CHANGE_ENTER;
 	list_add_tail(&f->list, &dev->filter_list);
@@ -500,7 +504,9 @@ static void vmq_filter_remove(struct vmq_dev *dev, struct vmq_filter *f)
 	struct vmq_queue *from = &dev->queues[f->queue];
 	u16 heir = vmq_filter_heir(dev, f);
 
-	if (vmq_filter_is_idle(dev, f->queue, heir) && list_empty(&f->list)) {
+	if (list_empty(&f->list) &&
+	    vmq_filter_is_idle(dev, f->queue, heir,
+			       vmq_route_count_idle(dev, f) - 1)) {
 		vmq_filter_remove_idle(dev, f);
 		return;
 	}

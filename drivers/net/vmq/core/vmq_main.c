@@ -178,6 +178,12 @@ struct vmq_dev *vmq_dev_from_uplink(struct net_device *uplink)
 }
 EXPORT_SYMBOL_GPL(vmq_dev_from_uplink);
 
+unsigned int vmq_dev_addrs_max(const struct vmq_dev *dev)
+{
+	return dev->caps->mac_slots - dev->caps->mac_slots_host;
+}
+EXPORT_SYMBOL_GPL(vmq_dev_addrs_max);
+
 bool vmq_dev_has_vmq(const struct vmq_dev *dev)
 {
 	return dev->caps->pools > 1;

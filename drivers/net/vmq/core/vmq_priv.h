@@ -112,6 +112,7 @@ void vmq_route_fini(struct vmq_dev *dev);
 u64 vmq_route_live(const struct vmq_dev *dev);
 void vmq_route_add_idle(struct vmq_dev *dev, struct vmq_filter *f);
 void vmq_route_del_idle(struct vmq_dev *dev, const struct vmq_filter *f);
+u32 vmq_route_count_idle(const struct vmq_dev *dev, const struct vmq_filter *f);
 void vmq_route_list(struct vmq_dev *dev, struct vmq_filter *f);
 void vmq_route_unlist_idle(struct vmq_dev *dev);
 int vmq_route_plan(struct vmq_dev *dev, struct netlink_ext_ack *extack);

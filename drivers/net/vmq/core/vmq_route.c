@@ -6,6 +6,7 @@
  * that its address and its VLAN have in common, or to queue 0 if there are
  * none. A plan that does not work out changes nothing.
  */
+#include <linux/list_sort.h>
 #include <linux/slab.h>
 #include "vmq_priv.h"
 
@@ -46,8 +47,8 @@ static u16 vmq_route_vid(const struct vmq_filter *f)
 }
 
 /*
- * A plan looks at the filters of VM queues one by one, of which the NIC's slots
- * allow few, and at those that change. The rest is software's, and there may be
+ * A plan looks at the filters of VM queues one by one, whose addresses are as few
+ * as the NIC's slots, and at those that change. The rest is software's, and there may be
  * a hundred thousand of them: a plan wants to know their VLANs alone, so they
  * are a number in each.
  */
@@ -64,18 +65,28 @@ void vmq_route_del_idle(struct vmq_dev *dev, const struct vmq_filter *f)
 	dev->software_vids[vmq_route_vid(f)]--;
 }
 
+/* Filters of the same VLAN that are software's alone, and do not change. */
+u32 vmq_route_count_idle(const struct vmq_dev *dev, const struct vmq_filter *f)
+{
+	return dev->software_vids[vmq_route_vid(f)];
+}
+
 /* To be called before a filter is told to change. */
 void vmq_route_list(struct vmq_dev *dev, struct vmq_filter *f)
 {
-	struct vmq_filter *older;
-
 	if (!list_empty(&f->list))
 		return;
 	vmq_route_del_idle(dev, f);
-	list_for_each_entry_reverse(older, &dev->filter_list, list)
-		if (older->age < f->age)
-			break;
-	list_add(&f->list, &older->list);
+	list_add_tail(&f->list, &dev->filter_list);
+	/* The next plan wants the oldest first. */
+	dev->filters_unsorted = true;
+}
+
+static int vmq_route_compare_age(void *priv, const struct list_head *a,
+				 const struct list_head *b)
+{
+	return list_entry(a, struct vmq_filter, list)->age >
+	       list_entry(b, struct vmq_filter, list)->age;
 }
 
 /* After a change, made or refused. */
@@ -393,6 +404,9 @@ int vmq_route_plan(struct vmq_dev *dev, struct netlink_ext_ack *extack)
 	int err;
 
 	lockdep_assert_held(&dev->lock);
+	if (dev->filters_unsorted)
+		list_sort(NULL, &dev->filter_list, vmq_route_compare_age);
+	dev->filters_unsorted = false;
 	vmq_route_begin(dev);
 	err = vmq_route_plan_macs(dev, extack);
 	if (err)

@@ -85,11 +85,6 @@ static unsigned int vmq_dev_count_free(const struct vmq_dev *dev)
 	return nr;
 }
 
-static unsigned int vmq_dev_count_slots(const struct vmq_dev *dev)
-{
-	return dev->caps->mac_slots - dev->caps->mac_slots_host;
-}
-
 static ssize_t hw_queues_show(struct device *d, struct device_attribute *attr,
 			      char *buf)
 {
@@ -101,7 +96,7 @@ static ssize_t hw_mac_filters_show(struct device *d,
 				   struct device_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "%u\n",
-			  vmq_dev_count_slots(vmq_dev_from_device(d)));
+			  vmq_dev_addrs_max(vmq_dev_from_device(d)));
 }
 static DEVICE_ATTR_RO(hw_mac_filters);
 
@@ -136,7 +131,7 @@ static ssize_t mac_filters_max_show(struct device *d,
 {
 	struct vmq_dev *dev = vmq_dev_from_device(d);
 
-	return vmq_dev_emit(dev, buf, vmq_dev_count_slots(dev));
+	return vmq_dev_emit(dev, buf, vmq_dev_addrs_max(dev));
 }
 static DEVICE_ATTR_RO(mac_filters_max);
 

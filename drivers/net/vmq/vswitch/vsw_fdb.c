@@ -142,19 +142,12 @@ int vsw_fdb_check_others(const struct vsw_port *port, const struct vsw_vlans *v,
 			 const u8 *addr, struct netlink_ext_ack *extack)
 {
 	const struct vsw_entry *other;
-	struct vmq_match match;
-	unsigned long vid;
 
-	ether_addr_copy(match.addr, addr);
-	for_each_set_bit(vid, v->rx, VLAN_N_VID) {
-		match.vlan = vid;
-		other = vsw_table_find(&port->uplink->table, &match);
-		if (other && other->member != &port->member)
-			return vmq_refuse(port->uplink->vmq, extack, -EEXIST,
-					  "another port has %pM in VLAN %lu",
-					  addr, vid);
-	}
-	return 0;
+	other = vsw_table_find_other(&port->uplink->table, &port->member, addr,
+				     v->rx);
+	return other ? vmq_refuse(port->uplink->vmq, extack, -EEXIST,
+				  "another port has %pM in VLAN %u", addr,
+				  other->match.vlan) : 0;
 }
 
 /* An address without a VLAN: in each one that the port is in, or in none. */
@@ -277,6 +270,9 @@ void vsw_fdb_keep(struct vsw_port *port, const u8 *addr)
 	struct vsw_entry *entry;
 	bool changed = false;
 
+	/* None of what may be a hundred thousand is a device's. */
+	if (!port->rx_addresses)
+		return;
 	list_for_each_entry(entry, &port->member.entries, list) {
 		if (!entry->rx_mode ||
 		    !ether_addr_equal(entry->match.addr, addr))

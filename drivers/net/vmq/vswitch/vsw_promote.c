@@ -188,6 +188,7 @@ void vsw_promote_enabled(struct vmq_switch *sw, bool on)
 	vsw_promote_ask_all(up);
 	list_for_each_entry(port, &up->ports, node) {
 		if (!on) {
+			port->rank.party = false;
 			if (port->rank.holds)
 				vsw_weight_set_party(&up->weight, &port->rank);
 			vsw_queue_give(port);

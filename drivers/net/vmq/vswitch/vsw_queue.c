@@ -108,6 +108,10 @@ static enum vsw_reason vsw_queue_try_take(struct vsw_port *port)
 
 	if (!vmq_queue_available(vmq))
 		return VSW_REASON_NO_QUEUE;
+	/* Trying costs rings, and a look at each of what may be very many. */
+	if (vsw_table_has_more_addrs(&port->uplink->table, &port->member,
+				     vmq_dev_addrs_max(vmq)))
+		return VSW_REASON_NO_SLOT;
 	vsw_queue_vm_name(name, sizeof(name), port->dev->name);
 	id = vmq_queue_allocate(vmq, name, &extack);
 	if (id < 0)

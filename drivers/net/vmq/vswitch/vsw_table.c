@@ -96,6 +96,18 @@ static bool vsw_table_in_vlan(const struct vsw_member *member, u16 vid)
 	return false;
 }
 
+/* One look at each entry: there may be many of both. */
+static void vsw_table_collect_vlans(const struct vsw_member *member,
+				    unsigned long *vlans)
+{
+	const struct vsw_entry *entry;
+
+	bitmap_zero(vlans, VLAN_N_VID);
+	list_for_each_entry(entry, &member->entries, list)
+		if (entry->match.vlan != VMQ_VLAN_ANY)
+			__set_bit(entry->match.vlan, vlans);
+}
+
 /*
  * The member is told what it hears, or with NULL nothing any more. In two steps,
  * for what its owner does in between: out of VLANs, into others. What it hears
@@ -104,11 +116,13 @@ static bool vsw_table_in_vlan(const struct vsw_member *member, u16 vid)
 void vsw_table_member_leave(struct vsw_member *member,
 			    const unsigned long *vlans)
 {
+	DECLARE_BITMAP(has, VLAN_N_VID);
 	unsigned long vid;
 
+	if (!vlans)
+		vsw_table_collect_vlans(member, has);
 	for_each_set_bit(vid, member->vlans, VLAN_N_VID)
-		if (vlans ? !test_bit(vid, vlans) :
-			    !vsw_table_in_vlan(member, vid))
+		if (!test_bit(vid, vlans ? vlans : has))
 			clear_bit(vid, member->vlans);
 }
 EXPORT_SYMBOL_IF_KUNIT(vsw_table_member_leave);
@@ -191,6 +205,56 @@ struct vsw_entry *vsw_table_find(struct vsw_table *table,
 	return rhashtable_lookup_fast(&table->hash, match, vsw_table_params);
 }
 EXPORT_SYMBOL_IF_KUNIT(vsw_table_find);
+
+/* An entry of another member for this address in one of the VLANs; rtnl. */
+struct vsw_entry *vsw_table_find_other(struct vsw_table *table,
+				       const struct vsw_member *member,
+				       const u8 *addr,
+				       const unsigned long *vlans)
+{
+	struct vsw_entry *entry, *found = NULL;
+	struct rhlist_head *pos, *list;
+
+	rcu_read_lock();
+	list = rhltable_lookup(&table->sources, addr, vsw_table_source_params);
+	rhl_for_each_entry_rcu(entry, pos, list, source)
+		if (entry->member != member &&
+		    entry->match.vlan != VMQ_VLAN_ANY &&
+		    test_bit(entry->match.vlan, vlans))
+			found = entry;
+	rcu_read_unlock();
+	return found;
+}
+EXPORT_SYMBOL_IF_KUNIT(vsw_table_find_other);
+
+/*
+ * Has the member entries of more addresses than that? Of what may be a hundred
+ * thousand, no more are looked at than it takes; rtnl.
+ */
+bool vsw_table_has_more_addrs(struct vsw_table *table,
+			      const struct vsw_member *member,
+			      unsigned int most)
+{
+	struct rhlist_head *pos, *list;
+	const struct vsw_entry *entry;
+	struct vsw_entry *first;
+	unsigned int n = 0;
+
+	rcu_read_lock();
+	list_for_each_entry(entry, &member->entries, list) {
+		list = rhltable_lookup(&table->sources, entry->match.addr,
+				       vsw_table_source_params);
+		rhl_for_each_entry_rcu(first, pos, list, source)
+			if (first->member == member)
+				break;
+		n += first == entry;
+		if (n > most)
+			break;
+	}
+	rcu_read_unlock();
+	return n > most;
+}
+EXPORT_SYMBOL_IF_KUNIT(vsw_table_has_more_addrs);
 
 /* The member's entry for an address without a VLAN, in any of its VLANs; rtnl. */
 struct vsw_entry *vsw_table_find_implied(struct vsw_table *table,

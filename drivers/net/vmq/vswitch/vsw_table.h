@@ -81,6 +81,13 @@ void vsw_table_remove(struct vsw_table *table, struct vsw_entry *entry);
 
 struct vsw_entry *vsw_table_find(struct vsw_table *table,
 				 const struct vmq_match *match);
+struct vsw_entry *vsw_table_find_other(struct vsw_table *table,
+				       const struct vsw_member *member,
+				       const u8 *addr,
+				       const unsigned long *vlans);
+bool vsw_table_has_more_addrs(struct vsw_table *table,
+			      const struct vsw_member *member,
+			      unsigned int most);
 struct vsw_entry *vsw_table_find_implied(struct vsw_table *table,
 					 const struct vsw_member *member,
 					 const u8 *addr);
