@@ -208,7 +208,7 @@ def test_ntuple_rules(busy):
         (f"flow-type ether dst {C} vlan 4095 m 0xf000 action 3", "EINVAL", "1 to 4094"),
         (f"flow-type ether {ok} action {POOLS}", "EINVAL", "there is no queue 8"),
         (f"flow-type ether {ok} action 100", "EINVAL", "there is no queue 100"),
-        (f"flow-type ether {ok} action 3 loc 1024", "EINVAL", "location"),
+        (f"flow-type ether {ok} action 3 loc 131072", "EINVAL", "a filter location is 1 to 131071"),
         (f"flow-type ether {ok} action 3 loc 0", "EINVAL", "location"),
         (f"flow-type ether {ok} action 1", "EADDRINUSE", "bridge fdb"),
         (f"flow-type ether dst {h.mac} vlan 0 m 0xf000 action 3", "EADDRINUSE", "address of the host"),
