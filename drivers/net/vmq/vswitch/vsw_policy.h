@@ -72,6 +72,8 @@ struct vsw_shaper {
 	bool waited;
 	/* Somebody takes frames out of the queue, or the timer will. */
 	bool busy;
+	/* The timer may be set: who closes the port waits for the last time. */
+	bool open;
 };
 
 #endif /* _VSW_POLICY_H */

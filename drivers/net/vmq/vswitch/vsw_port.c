@@ -178,6 +178,7 @@ static void vsw_port_destructor(struct net_device *dev)
 
 static int vsw_port_open(struct net_device *dev)
 {
+	vsw_shape_open(netdev_priv(dev));
 	netif_tx_start_all_queues(dev);
 	return 0;
 }

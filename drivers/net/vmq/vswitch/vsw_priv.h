@@ -248,6 +248,7 @@ void vsw_policy_drop(struct vsw_port *port, struct sk_buff *skb,
 
 /* vsw_shape.c */
 void vsw_shape_init(struct vsw_port *port);
+void vsw_shape_open(struct vsw_port *port);
 void vsw_shape_stop(struct vsw_port *port);
 void vsw_shape_set_rate(struct vsw_port *port, u32 mbps);
 u32 vsw_shape_rate(const struct vsw_port *port);

@@ -111,10 +111,22 @@ static s64 vsw_shape_when(struct vsw_shaper *s, s64 now)
 	return max_t(s64, when, now + VSW_SHAPE_PAUSE);
 }
 
+/* Not any more when the port is being closed. The queue is locked. */
 static void vsw_shape_start_timer(struct vsw_shaper *s, s64 when)
 {
-	hrtimer_start(&s->timer, ns_to_ktime(when),
-		      HRTIMER_MODE_ABS_PINNED_SOFT);
+	if (s->open)
+		hrtimer_start(&s->timer, ns_to_ktime(when),
+			      HRTIMER_MODE_ABS_PINNED_SOFT);
+}
+
+/*
+ * If it was not set, who is at the queue sees what has changed by himself. The
+ * queue is locked.
+ */
+static void vsw_shape_restart_timer(struct vsw_shaper *s, s64 when)
+{
+	if (s->busy && hrtimer_try_to_cancel(&s->timer) == 1)
+		vsw_shape_start_timer(s, when);
 }
 
 /* The frame to send now, or NULL: the timer is set, or nothing waits. */
@@ -166,7 +178,9 @@ static void vsw_shape_drain(struct vsw_shaper *s)
 			s->send(s->port, skb);
 	}
 	/* Who sends one frame does not send all that others bring meanwhile. */
+	spin_lock(&s->queue.lock);
 	vsw_shape_start_timer(s, 0);
+	spin_unlock(&s->queue.lock);
 }
 
 static enum hrtimer_restart vsw_shape_timer(struct hrtimer *timer)
@@ -231,9 +245,7 @@ void vsw_shape_set_rate(struct vsw_port *port, u32 mbps)
 	/* What an earlier rate has lent is forgotten. */
 	atomic64_set(&s->bucket.until, 0);
 	vsw_policy_set(port, s->bit, mbps || s->busy);
-	/* If it was not set, who is at the queue sees the new rate by itself. */
-	if (hrtimer_try_to_cancel(&s->timer) == 1)
-		vsw_shape_start_timer(s, 0);
+	vsw_shape_restart_timer(s, 0);
 	spin_unlock_bh(&s->queue.lock);
 }
 
@@ -249,9 +261,8 @@ static void vsw_shape_hasten(struct vsw_shaper *s, s64 now)
 
 	when = max(when, now);
 	if (ktime_to_ns(hrtimer_get_expires(&s->timer)) >
-	    when + VSW_SHAPE_PAUSE &&
-	    hrtimer_try_to_cancel(&s->timer) == 1)
-		vsw_shape_start_timer(s, when);
+	    when + VSW_SHAPE_PAUSE)
+		vsw_shape_restart_timer(s, when);
 }
 
 /*
@@ -295,10 +306,26 @@ bool vsw_shape_measure(struct vsw_port *port, u64 *bytes)
 	return waited;
 }
 
+static void vsw_shape_set_open(struct vsw_shaper *s, bool open)
+{
+	spin_lock_bh(&s->queue.lock);
+	s->open = open;
+	spin_unlock_bh(&s->queue.lock);
+}
+
+/* The port is being opened: no sender has come yet. */
+void vsw_shape_open(struct vsw_port *port)
+{
+	vsw_shape_set_open(&port->shaper, true);
+	vsw_shape_set_open(&port->wire, true);
+}
+
 static void vsw_shape_stop_one(struct vsw_shaper *s)
 {
 	struct sk_buff *skb;
 
+	/* The division goes on, and would set the timer again. */
+	vsw_shape_set_open(s, false);
 	hrtimer_cancel(&s->timer);
 
 	spin_lock_bh(&s->queue.lock);
