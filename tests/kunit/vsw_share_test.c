@@ -51,8 +51,6 @@ static void share_check(struct kunit *test, struct share_sim *sim)
 
 	for (i = 0; i < sim->n; i++) {
 		KUNIT_ASSERT_GE(test, sim->ports[i].rate, 1);
-		if (sim->ports[i].free)
-			continue;
 		/* What the least gets is not taken from another. */
 		sum += sim->ports[i].rate - (sim->ports[i].rate == 1);
 	}
@@ -61,9 +59,7 @@ static void share_check(struct kunit *test, struct share_sim *sim)
 
 static u32 share_sent(const struct share_sim *sim, unsigned int i)
 {
-	const struct vsw_share_port *p = &sim->ports[i];
-
-	return p->free ? sim->offered[i] : min(sim->offered[i], p->rate);
+	return min(sim->offered[i], sim->ports[i].rate);
 }
 
 static void share_run(struct kunit *test, struct share_sim *sim,
@@ -200,24 +196,30 @@ static void vsw_share_test_starvation(struct kunit *test)
 	share_expect(test, sim->ports[1].rate, MBPS / (PORTS - 1), 1);
 }
 
-/* The host is a sender, too: nobody holds it back, nor does it take all. */
+/* What the host sends the ports do not: the weights hold beside it, to a tenth. */
 static void vsw_share_test_host(struct kunit *test)
 {
-	struct share_sim *sim = share_sim(test, 3);
+	static const u32 leaves[][2] = {
+		/* What it sends, in percent, and what is left. */
+		{ 0, 100 }, { 1, 99 }, { 20, 80 }, { 75, 25 }, { 90, 10 },
+		{ 95, 10 }, { 100, 10 }, { 300, 10 }, { 40, 60 },
+	};
+	struct share_sim *sim = share_sim(test, 2);
+	unsigned int i;
+	u32 left;
 
-	sim->ports[0].free = true;
-	sim->offered[0] = 20 * MBPS;
+	sim->ports[0].weight = 200;
+	sim->offered[0] = ALL;
 	sim->offered[1] = ALL;
-	sim->offered[2] = ALL;
-	share_run(test, sim, SETTLE);
-	share_expect(test, sim->ports[1].rate, 40 * MBPS, MBPS);
-	KUNIT_EXPECT_EQ(test, sim->ports[1].due, CAPACITY / 2);
-	KUNIT_EXPECT_LE(test, share_total(sim), CAPACITY);
-
-	sim->offered[0] = 3 * CAPACITY;
-	share_run(test, sim, SETTLE);
-	share_expect(test, sim->ports[1].rate, CAPACITY / 3, MBPS);
-	share_expect(test, sim->ports[2].rate, CAPACITY / 3, MBPS);
+	for (i = 0; i < ARRAY_SIZE(leaves); i++) {
+		sim->share.others = CAPACITY / 100 * leaves[i][0];
+		left = CAPACITY / 100 * leaves[i][1];
+		share_run(test, sim, 1);
+		share_expect(test, sim->ports[0].rate, left * 2 / 3, 10);
+		share_expect(test, sim->ports[1].rate, left / 3, 10);
+		KUNIT_EXPECT_LE(test, share_total(sim), left);
+		KUNIT_EXPECT_EQ(test, sim->ports[1].due, CAPACITY / 3);
+	}
 }
 
 /* All capacities and weights, and ports that come, go and want what they like. */
@@ -233,6 +235,7 @@ static void vsw_share_test_random(struct kunit *test)
 		i = (seed >> 16) % PORTS;
 		sim->ports[i].weight = 1 + (seed >> 8) % VSW_SHARE_WEIGHT_MAX;
 		sim->offered[i] = seed & BIT(30) ? ALL : seed >> (seed >> 27);
+		sim->share.others = seed >> (seed >> 27);
 		share_run(test, sim, 1);
 	}
 }

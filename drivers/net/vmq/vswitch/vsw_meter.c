@@ -7,8 +7,8 @@
  * each one may send, and the ports' own buckets keep to it, so that no lock is
  * taken by all that send. What goes to the host and to other ports is not counted.
  *
- * The host is a sender like a port of the weight that they are born with. Nothing
- * here holds it to its share: a qdisc on the uplink does that.
+ * Nothing here holds the host to anything, a qdisc on the uplink does that: the
+ * ports divide what it leaves them.
  */
 #include <linux/ethtool.h>
 #include <linux/ktime.h>
@@ -86,18 +86,17 @@ static void vsw_meter_measure(struct vsw_uplink *up, s64 now)
 {
 	s64 elapsed = max_t(s64, now - up->meter.measured_at, 1);
 	struct vsw_meter *m = &up->meter;
+	u64 bytes, host = vsw_meter_host_bytes(up);
 	struct vsw_share_port *p;
-	u64 bytes, host;
 	bool waits;
 
-	host = vsw_meter_host_bytes(up);
 	list_for_each_entry(p, &m->share.ports, node) {
-		waits = p != &m->host &&
-			vsw_shape_measure(vsw_meter_port(p), &bytes);
-		if (p == &m->host)
-			bytes = host - m->host_bytes;
+		waits = vsw_shape_measure(vsw_meter_port(p), &bytes);
 		vsw_share_measure(p, vsw_meter_kbps(bytes, elapsed), waits);
 	}
+	vsw_share_measure(&m->host,
+			  vsw_meter_kbps(host - m->host_bytes, elapsed), false);
+	m->share.others = m->host.load;
 	m->host_bytes = host;
 	m->measured_at = now;
 }
@@ -108,8 +107,6 @@ static void vsw_meter_apply(struct vsw_meter *m)
 	struct vsw_share_port *p;
 
 	list_for_each_entry(p, &m->share.ports, node) {
-		if (p == &m->host)
-			continue;
 		if (m->on)
 			vsw_shape_set_share(vsw_meter_port(p), p->rate,
 					    p->due);
@@ -149,6 +146,8 @@ static void vsw_meter_switch(struct vsw_uplink *up, u32 capacity)
 		m->measured_at = ktime_get_ns();
 		list_for_each_entry(p, &m->share.ports, node)
 			p->load = 0;
+		m->host.load = 0;
+		m->share.others = 0;
 	}
 	m->share.capacity = capacity;
 	WRITE_ONCE(m->on, capacity);
@@ -225,8 +224,6 @@ void vsw_meter_init(struct vsw_uplink *up)
 	mutex_init(&m->lock);
 	INIT_LIST_HEAD(&m->share.ports);
 	vsw_share_port_init(&m->host);
-	m->host.free = true;
-	list_add(&m->host.node, &m->share.ports);
 	INIT_DELAYED_WORK(&m->work, vsw_meter_work);
 }
 

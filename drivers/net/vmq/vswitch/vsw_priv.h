@@ -49,7 +49,7 @@ struct vsw_meter {
 	/* Protects what follows, and vsw_port.share. */
 	struct mutex lock;
 	struct vsw_share share;
-	/* In the share beside the ports, and what it has sent when measured. */
+	/* Its load is all that counts, and what it had sent when measured. */
 	struct vsw_share_port host;
 	u64 host_bytes;
 	s64 measured_at;

@@ -17,6 +17,8 @@
 /* What is kept ready for who grows: so much of his load, and of what he is due. */
 #define VSW_SHARE_GROWTH	16
 #define VSW_SHARE_START		64
+/* Who is not held to anything leaves so much of the capacity, in percent. */
+#define VSW_SHARE_LEAST		10
 /* A level is what a weight of 1 gets, in so small parts of a kilobit/s. */
 #define VSW_SHARE_LEVEL_SHIFT	16
 
@@ -64,13 +66,13 @@ static u64 vsw_share_sum(const struct vsw_share *s, u64 level)
  * The highest level that the capacity is enough for, or one where a weight of 1
  * has all of it. By halves: what it takes does not depend on who wants what.
  */
-static u64 vsw_share_level(const struct vsw_share *s)
+static u64 vsw_share_level(const struct vsw_share *s, u32 capacity)
 {
-	u64 low = 0, high = (u64)s->capacity << VSW_SHARE_LEVEL_SHIFT, mid;
+	u64 low = 0, high = (u64)capacity << VSW_SHARE_LEVEL_SHIFT, mid;
 
 	while (low < high) {
 		mid = low + (high - low + 1) / 2;
-		if (vsw_share_sum(s, mid) <= s->capacity)
+		if (vsw_share_sum(s, mid) <= capacity)
 			low = mid;
 		else
 			high = mid - 1;
@@ -78,36 +80,41 @@ static u64 vsw_share_level(const struct vsw_share *s)
 	return low;
 }
 
-/* All weights of those that a rate holds. */
 static u64 vsw_share_weights(const struct vsw_share *s)
 {
 	const struct vsw_share_port *p;
 	u64 weights = 0;
 
 	list_for_each_entry(p, &s->ports, node)
-		if (!p->free)
-			weights += p->weight;
+		weights += p->weight;
 	return max(weights, 1);
 }
 
+/* What the others leave: more than that would be divided by the NIC, not by us. */
+static u32 vsw_share_left(const struct vsw_share *s)
+{
+	u32 least = div_u64((u64)s->capacity * VSW_SHARE_LEAST, 100);
+
+	return max(least, s->capacity - min(s->others, s->capacity));
+}
+
 /*
- * The rates' sum is the capacity at most, but for the 1 that the least gets. What
- * nobody wants is at hand for whoever comes: it is divided, too.
+ * The rates' sum is what is left of the capacity at most, but for the 1 that the
+ * least gets. What nobody wants is at hand for whoever comes: it is divided, too.
  */
 void vsw_share_divide(struct vsw_share *s)
 {
 	u64 weights = vsw_share_weights(s), level, rest;
+	u32 left = vsw_share_left(s);
 	struct vsw_share_port *p;
 
 	list_for_each_entry(p, &s->ports, node)
-		p->due = p->free ? 0 : div64_u64((u64)s->capacity * p->weight,
-						 weights);
-	level = vsw_share_level(s);
-	rest = s->capacity - vsw_share_sum(s, level);
+		p->due = div64_u64((u64)s->capacity * p->weight, weights);
+	level = vsw_share_level(s, left);
+	rest = left - vsw_share_sum(s, level);
 	list_for_each_entry(p, &s->ports, node) {
-		p->rate = vsw_share_at(p, level);
-		if (!p->free)
-			p->rate += div64_u64(rest * p->weight, weights);
+		p->rate = vsw_share_at(p, level) +
+			  div64_u64(rest * p->weight, weights);
 		p->rate = max(p->rate, 1);
 	}
 }

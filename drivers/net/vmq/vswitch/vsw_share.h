@@ -21,7 +21,6 @@ struct vsw_share_port {
 	u32 weight;		/* in: only the ratio to the others' counts */
 	u32 sent;		/* in: in the last round */
 	bool waits;		/* in: it would have sent more, but for its rate */
-	bool free;		/* in: nothing holds it to its rate: never waits */
 	u32 load;		/* of the last few rounds */
 	u32 due;		/* out: what is its own when all others wait */
 	u32 rate;		/* out: what it may send; never 0 */
@@ -31,6 +30,7 @@ struct vsw_share_port {
 struct vsw_share {
 	struct list_head ports;
 	u32 capacity;		/* in */
+	u32 others;		/* in: what those send whom no rate holds */
 };
 
 void vsw_share_port_init(struct vsw_share_port *p);
