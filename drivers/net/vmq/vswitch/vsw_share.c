@@ -21,6 +21,8 @@
 #define VSW_SHARE_LEAST		10
 /* A level is what a weight of 1 gets, in so small parts of a kilobit/s. */
 #define VSW_SHARE_LEVEL_SHIFT	16
+/* What is left to divide after so many steps is next to nothing. */
+#define VSW_SHARE_STEPS		16
 
 void vsw_share_port_init(struct vsw_share_port *p)
 {
@@ -62,22 +64,40 @@ static u64 vsw_share_sum(const struct vsw_share *s, u64 level)
 	return sum;
 }
 
+/* A level that is not too high for who wants more than @level gives him. */
+static u64 vsw_share_raise(const struct vsw_share *s, u64 capacity, u64 level)
+{
+	const struct vsw_share_port *p;
+	u64 weights = 0, want;
+
+	list_for_each_entry(p, &s->ports, node) {
+		want = vsw_share_want(p);
+		if (want <= level * p->weight >> VSW_SHARE_LEVEL_SHIFT)
+			capacity -= want;
+		else
+			weights += p->weight;
+	}
+	/* All get what they want. */
+	if (!weights)
+		return level;
+	return div64_u64(capacity << VSW_SHARE_LEVEL_SHIFT, weights);
+}
+
 /*
- * The highest level that the capacity is enough for, or one where a weight of 1
- * has all of it. By halves: what it takes does not depend on who wants what.
+ * The highest level that the capacity is enough for. Who wants less than a level
+ * gives him leaves the rest to the others, so the next one is higher, and never
+ * too high: it need not be the last. Most often a few steps are enough.
  */
 static u64 vsw_share_level(const struct vsw_share *s, u32 capacity)
 {
-	u64 low = 0, high = (u64)capacity << VSW_SHARE_LEVEL_SHIFT, mid;
+	unsigned int steps = VSW_SHARE_STEPS;
+	u64 level = 0, last;
 
-	while (low < high) {
-		mid = low + (high - low + 1) / 2;
-		if (vsw_share_sum(s, mid) <= capacity)
-			low = mid;
-		else
-			high = mid - 1;
-	}
-	return low;
+	do {
+		last = level;
+		level = vsw_share_raise(s, capacity, last);
+	} while (level != last && --steps);
+	return level;
 }
 
 static u64 vsw_share_weights(const struct vsw_share *s)
