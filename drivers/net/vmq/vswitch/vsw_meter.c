@@ -17,7 +17,7 @@
 #include "vsw_priv.h"
 
 #define VSW_METER_ROUND		msecs_to_jiffies(VSW_SHARE_ROUND_MS)
-/* What is shorter, because a port came or a weight changed, tells little. */
+/* What was queued before it was switched off and on comes early: too few frames. */
 #define VSW_METER_LEAST		(VSW_SHARE_ROUND_MS * NSEC_PER_MSEC / 2)
 /*
  * Of a link's megabit/s so many kilobit/s are divided: what the NIC's rings have
@@ -125,10 +125,11 @@ static void vsw_meter_work(struct work_struct *work)
 	mutex_lock(&m->lock);
 	if (!m->on)
 		goto unlock;
-	if (now - m->measured_at >= VSW_METER_LEAST)
+	if (now - m->measured_at >= VSW_METER_LEAST) {
 		vsw_meter_measure(up, now);
-	vsw_share_divide(&m->share);
-	vsw_meter_apply(m);
+		vsw_share_divide(&m->share);
+		vsw_meter_apply(m);
+	}
 	queue_delayed_work(system_highpri_wq, &m->work, VSW_METER_ROUND);
 unlock:
 	mutex_unlock(&m->lock);
@@ -154,18 +155,32 @@ static void vsw_meter_switch(struct vsw_uplink *up, u32 capacity)
 	if (!capacity)
 		vsw_meter_apply(m);
 	mutex_unlock(&m->lock);
+	/* What changes while it is on is seen in the next round. */
 	if (capacity)
-		mod_delayed_work(system_highpri_wq, &m->work, 0);
+		queue_delayed_work(system_highpri_wq, &m->work,
+				   VSW_METER_ROUND);
 }
 
-/* Something has changed that the division depends on. Context: rtnl held. */
+static bool vsw_meter_is_wanted(const struct vsw_uplink *up)
+{
+	return (up->meter.max_mbps || up->meter.uneven) &&
+	       !list_empty(&up->ports);
+}
+
+/* The link, or what the wire carries, may be another. Context: rtnl held. */
 void vsw_meter_update(struct vsw_uplink *up)
 {
-	struct vsw_meter *m = &up->meter;
-	bool wanted = (m->max_mbps || m->uneven) && !list_empty(&up->ports);
+	bool wanted = vsw_meter_is_wanted(up);
 
-	if (wanted || m->on)
+	if (wanted || up->meter.on)
 		vsw_meter_switch(up, wanted ? vsw_meter_capacity(up) : 0);
+}
+
+/* The ports, or their weights, are others: asking the NIC for the link is dear. */
+static void vsw_meter_update_ports(struct vsw_uplink *up)
+{
+	if (vsw_meter_is_wanted(up) != up->meter.on)
+		vsw_meter_update(up);
 }
 
 /* What the wire carries: 0 is what the link does. Context: rtnl held. */
@@ -191,7 +206,7 @@ void vsw_meter_set_weight(struct vsw_port *port, u32 weight)
 	WRITE_ONCE(port->share.weight, weight);
 	mutex_unlock(&m->lock);
 	vsw_meter_count_uneven(port, 1);
-	vsw_meter_update(port->uplink);
+	vsw_meter_update_ports(port->uplink);
 }
 
 /* A new port, in the uplink's list. Context: rtnl held. */
@@ -202,7 +217,7 @@ void vsw_meter_join(struct vsw_port *port)
 	mutex_lock(&m->lock);
 	list_add_tail(&port->share.node, &m->share.ports);
 	mutex_unlock(&m->lock);
-	vsw_meter_update(port->uplink);
+	vsw_meter_update_ports(port->uplink);
 }
 
 /* It is being deleted, and off the uplink's list. Context: rtnl held. */
@@ -214,7 +229,7 @@ void vsw_meter_leave(struct vsw_port *port)
 	mutex_lock(&m->lock);
 	list_del_init(&port->share.node);
 	mutex_unlock(&m->lock);
-	vsw_meter_update(port->uplink);
+	vsw_meter_update_ports(port->uplink);
 }
 
 void vsw_meter_init(struct vsw_uplink *up)
