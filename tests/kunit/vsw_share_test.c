@@ -249,6 +249,32 @@ static void vsw_share_test_quiet(struct kunit *test)
 	share_expect(test, sim->ports[3].rate, CAPACITY / 4, 10);
 }
 
+/* Who is busy when it is switched on, or on again, goes on among many idle ones. */
+static void vsw_share_test_start(struct kunit *test)
+{
+	struct share_sim *sim = share_sim(test, PORTS);
+	unsigned int again, i;
+
+	for (again = 0; again < 2; again++) {
+		/* What went before is forgotten. */
+		for (i = 0; i < PORTS; i++)
+			vsw_share_measure(&sim->ports[i], CAPACITY, true);
+		sim->share.others = CAPACITY;
+		sim->offered[0] = 90 * MBPS;
+		vsw_share_start(&sim->share);
+		for (i = 0; i < 2 * SETTLE; i++) {
+			KUNIT_EXPECT_EQ(test, share_sent(sim, 0), 90 * MBPS);
+			share_run(test, sim, 1);
+		}
+	}
+	sim->offered[0] = ALL;
+	sim->offered[1] = ALL;
+	vsw_share_start(&sim->share);
+	share_run(test, sim, 1);
+	share_expect(test, sim->ports[0].rate, CAPACITY / 2, MBPS);
+	share_expect(test, sim->ports[1].rate, CAPACITY / 2, MBPS);
+}
+
 static struct kunit_case vsw_share_test_cases[] = {
 	KUNIT_CASE(vsw_share_test_two_to_one),
 	KUNIT_CASE(vsw_share_test_idle),
@@ -258,6 +284,7 @@ static struct kunit_case vsw_share_test_cases[] = {
 	KUNIT_CASE(vsw_share_test_host),
 	KUNIT_CASE(vsw_share_test_random),
 	KUNIT_CASE(vsw_share_test_quiet),
+	KUNIT_CASE(vsw_share_test_start),
 	{}
 };
 

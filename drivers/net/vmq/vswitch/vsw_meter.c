@@ -135,24 +135,27 @@ unlock:
 	mutex_unlock(&m->lock);
 }
 
+/* What was measured before it was switched off is nothing to divide by. */
+static void vsw_meter_start(struct vsw_uplink *up)
+{
+	vsw_meter_measure(up, ktime_get_ns());
+	vsw_share_start(&up->meter.share);
+	vsw_share_port_forget(&up->meter.host);
+}
+
 /* On, off, or what is divided has changed. */
 static void vsw_meter_switch(struct vsw_uplink *up, u32 capacity)
 {
 	struct vsw_meter *m = &up->meter;
-	struct vsw_share_port *p;
+	bool starts;
 
 	mutex_lock(&m->lock);
-	if (capacity && !m->on) {
-		m->host_bytes = vsw_meter_host_bytes(up);
-		m->measured_at = ktime_get_ns();
-		list_for_each_entry(p, &m->share.ports, node)
-			p->load = 0;
-		m->host.load = 0;
-		m->share.others = 0;
-	}
+	starts = capacity && !m->on;
 	m->share.capacity = capacity;
 	WRITE_ONCE(m->on, capacity);
-	if (!capacity)
+	if (starts)
+		vsw_meter_start(up);
+	if (starts || !capacity)
 		vsw_meter_apply(m);
 	mutex_unlock(&m->lock);
 	/* What changes while it is on is seen in the next round. */
@@ -170,10 +173,10 @@ static bool vsw_meter_is_wanted(const struct vsw_uplink *up)
 /* The link, or what the wire carries, may be another. Context: rtnl held. */
 void vsw_meter_update(struct vsw_uplink *up)
 {
-	bool wanted = vsw_meter_is_wanted(up);
+	u32 capacity = vsw_meter_is_wanted(up) ? vsw_meter_capacity(up) : 0;
 
-	if (wanted || up->meter.on)
-		vsw_meter_switch(up, wanted ? vsw_meter_capacity(up) : 0);
+	if (capacity || up->meter.on)
+		vsw_meter_switch(up, capacity);
 }
 
 /* The ports, or their weights, are others: asking the NIC for the link is dear. */

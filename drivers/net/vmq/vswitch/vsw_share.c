@@ -32,6 +32,30 @@ void vsw_share_port_init(struct vsw_share_port *p)
 }
 EXPORT_SYMBOL_IF_KUNIT(vsw_share_port_init);
 
+void vsw_share_port_forget(struct vsw_share_port *p)
+{
+	p->sent = 0;
+	p->waits = false;
+	p->load = 0;
+}
+
+/*
+ * The first round shows what each one sends when nobody is held to a share: one
+ * that is busy already would be held to what an idle one is due.
+ */
+void vsw_share_start(struct vsw_share *s)
+{
+	struct vsw_share_port *p;
+
+	s->others = 0;
+	list_for_each_entry(p, &s->ports, node) {
+		vsw_share_port_forget(p);
+		p->due = s->capacity;
+		p->rate = s->capacity;
+	}
+}
+EXPORT_SYMBOL_IF_KUNIT(vsw_share_start);
+
 /* What came of the last round. A pause of one round is not the end of a load. */
 void vsw_share_measure(struct vsw_share_port *p, u32 sent, bool waits)
 {

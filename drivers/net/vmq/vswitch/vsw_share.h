@@ -34,6 +34,8 @@ struct vsw_share {
 };
 
 void vsw_share_port_init(struct vsw_share_port *p);
+void vsw_share_port_forget(struct vsw_share_port *p);
+void vsw_share_start(struct vsw_share *s);
 void vsw_share_measure(struct vsw_share_port *p, u32 sent, bool waits);
 void vsw_share_divide(struct vsw_share *s);
 
