@@ -17,6 +17,11 @@
 #define VSW_SHAPE_WAIT_MS	10
 #define VSW_SHAPE_QUEUE_MAX	256
 /*
+ * A share is nobody's choice, and may be less than a frame in this time: there is
+ * room for a large one, cut into segments, and for a few before it.
+ */
+#define VSW_SHAPE_ROOM_LEAST	(72 * SZ_1K)
+/*
  * A timer, or a virtual machine's CPU, may be late by this much, and nothing of
  * the rate is lost. It is the length of a burst after a pause, too.
  */
@@ -282,7 +287,7 @@ void vsw_shape_set_share(struct vsw_port *port, u32 kbps, u32 due)
 				   kbps);
 	WRITE_ONCE(s->kbps, kbps);
 	/* One who was idle has little, and finds room for what is his. */
-	s->room = vsw_shape_room(max(kbps, due));
+	s->room = max(vsw_shape_room(max(kbps, due)), VSW_SHAPE_ROOM_LEAST);
 	vsw_policy_set(port, s->bit, kbps || s->busy);
 	vsw_shape_hasten(s, now);
 	spin_unlock_bh(&s->queue.lock);
