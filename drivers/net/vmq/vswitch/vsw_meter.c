@@ -115,6 +115,12 @@ static void vsw_meter_apply(struct vsw_meter *m)
 	}
 }
 
+/* On any CPU: the timers that it sets again would come together on that one. */
+static void vsw_meter_queue(struct vsw_meter *m)
+{
+	queue_delayed_work(system_unbound_wq, &m->work, VSW_METER_ROUND);
+}
+
 static void vsw_meter_work(struct work_struct *work)
 {
 	struct vsw_uplink *up = container_of(work, struct vsw_uplink,
@@ -130,7 +136,7 @@ static void vsw_meter_work(struct work_struct *work)
 		vsw_share_divide(&m->share);
 		vsw_meter_apply(m);
 	}
-	queue_delayed_work(system_highpri_wq, &m->work, VSW_METER_ROUND);
+	vsw_meter_queue(m);
 unlock:
 	mutex_unlock(&m->lock);
 }
@@ -160,8 +166,7 @@ static void vsw_meter_switch(struct vsw_uplink *up, u32 capacity)
 	mutex_unlock(&m->lock);
 	/* What changes while it is on is seen in the next round. */
 	if (capacity)
-		queue_delayed_work(system_highpri_wq, &m->work,
-				   VSW_METER_ROUND);
+		vsw_meter_queue(m);
 }
 
 static bool vsw_meter_is_wanted(const struct vsw_uplink *up)

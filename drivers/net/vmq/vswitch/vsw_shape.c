@@ -259,14 +259,17 @@ u32 vsw_shape_rate(const struct vsw_port *port)
 	return READ_ONCE(port->shaper.kbps) / VSW_SHAPE_KBPS;
 }
 
-/* The timer moves to this CPU: not for less than it is worth. */
+/*
+ * The timer moves to this CPU, and with it all that the port sends while it is
+ * busy: not for less than a round. The next time it is set by the new rate anyway.
+ */
 static void vsw_shape_hasten(struct vsw_shaper *s, s64 now)
 {
 	s64 when = s->kbps ? vsw_bucket_ready(&s->bucket, VSW_SHAPE_DEPTH) : 0;
+	s64 gain = s->kbps ? VSW_SHARE_ROUND_MS * NSEC_PER_MSEC : 0;
 
 	when = max(when, now);
-	if (ktime_to_ns(hrtimer_get_expires(&s->timer)) >
-	    when + VSW_SHAPE_PAUSE)
+	if (ktime_to_ns(hrtimer_get_expires(&s->timer)) > when + gain)
 		vsw_shape_restart_timer(s, when);
 }
 
