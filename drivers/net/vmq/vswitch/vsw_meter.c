@@ -233,6 +233,9 @@ void vsw_meter_leave(struct vsw_port *port)
 {
 	struct vsw_meter *m = &port->uplink->meter;
 
+	/* It has left already, and is not counted any more. */
+	if (list_empty(&port->share.node))
+		return;
 	vsw_meter_count_uneven(port, -1);
 	mutex_lock(&m->lock);
 	list_del_init(&port->share.node);
