@@ -617,8 +617,8 @@ MUTANTS = (
     Mutant(
         "share-without-weight", "A full uplink is divided as the weights say.",
         VSWITCH + "vsw_share.c",
-        "level * p->weight >> VSW_SHARE_LEVEL_SHIFT",
-        "level * 100 >> VSW_SHARE_LEVEL_SHIFT",
+        "min(vsw_share_want(p), level * p->weight >>",
+        "min(vsw_share_want(p), level * 100 >>",
         ("vsw_share_test_two_to_one", "vsw_share_test_many"),
     ),
     Mutant(
