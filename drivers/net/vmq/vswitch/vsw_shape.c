@@ -50,13 +50,13 @@ static unsigned int vsw_shape_bytes(const struct sk_buff *skb,
 				    unsigned int each)
 {
 	const struct skb_shared_info *info = skb_shinfo(skb);
-	unsigned int header = skb_transport_offset(skb);
+	unsigned int header, segments;
 	const struct tcphdr *tcp;
-	unsigned int segments;
 	struct tcphdr buf;
 
 	if (!skb_is_gso(skb) || !skb_transport_header_was_set(skb))
 		return skb->len + each;
+	header = skb_transport_offset(skb);
 	if (info->gso_type & (SKB_GSO_TCPV4 | SKB_GSO_TCPV6)) {
 		tcp = skb_header_pointer(skb, header, sizeof(buf), &buf);
 		header += tcp ? __tcp_hdrlen(tcp) : sizeof(buf);
