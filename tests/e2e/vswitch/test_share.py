@@ -25,6 +25,12 @@ def divided(host):
 
 
 @pytest.fixture
+def divided_small(small_host):
+    yield small_host
+    undivided(small_host)
+
+
+@pytest.fixture
 def divided_hub(hub):
     yield hub
     undivided(hub)
@@ -210,9 +216,10 @@ def test_share_keeps_order(divided):
     assert lost["tx_dropped"] == lost["tx_share_dropped"] > 0
 
 
-def test_share_ends(divided):
+@pytest.mark.kernel("debug")
+def test_share_ends(divided_small):
     """Frames wait for their share when the port is closed, deleted, or the driver goes: nothing is left of them."""
-    h = divided
+    h = divided_small
     h.ports([A, B])
     h.must([f"{h.vmq}/tx_max_mbps", "1"])
     put(h, "vm1", tx_max_mbps=4)
