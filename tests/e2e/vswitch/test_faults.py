@@ -103,7 +103,9 @@ def test_operations(crowded):
         # Without the kernel's own, what cannot fail has none.
         least = 1 if FULL or not o.get("certain") else 0
         for _ in range(SWEEPS):
-            if check_operation(h, ports=PORTS, alone=ALONE, least=least, **o) or o.get("certain"):
+            refused = check_operation(h, ports=PORTS, alone=ALONE, least=least, **o)
+            # The short form of a queue's many sites may find those alone that it can do without.
+            if refused or o.get("certain") or (o.get("partly") and not FULL):
                 break
         else:
             pytest.fail(f"{o['name']}: nothing of the driver's failed")
