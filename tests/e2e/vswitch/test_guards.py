@@ -423,6 +423,21 @@ def test_rate_keeps_order(host):
     assert lost["tx_dropped"] == lost["tx_rate_dropped"] > 0
 
 
+def spawn_flood(h):
+    """vm1 sends more than any limit lets through, until it is told to stop."""
+    return spawn_tool(h.g, "send", interface="vm1", burst=64, gap=0.0005,
+                      frames=[{"dst": BROADCAST, "src": A, "serial": 0, "count": 100000, "size": 1000}])
+
+
+def check_made_again(h):
+    """A new vm1 sends its own frames, and none of the one before."""
+    h.port("vm1", A)
+    with watching(h, "vm2") as (_, out):
+        send_from(h, "vm1", OUTSIDE, A, list(range(N)))
+        fence(h, out, "vm1", A)
+    assert on_wire(out) == list(range(N))
+
+
 def test_rate_drops_and_ends(host):
     """Beyond what may wait the newest frame is dropped and counted; a port that goes down drops what waits."""
     h, many = host, 200
@@ -439,16 +454,11 @@ def test_rate_drops_and_ends(host):
     assert len(came) + lost["tx_rate_dropped"] == many and came == sorted(came) and came[:3] == [0, 1, 2]
     assert t.serials("vm2") == came
     # Frames that wait when the port is closed, deleted, and made again.
-    job = spawn_tool(h.g, "send", interface="vm1", burst=64, gap=0.0005,
-                     frames=[{"dst": BROADCAST, "src": A, "serial": 0, "count": 100000, "size": 1000}])
+    job = spawn_flood(h)
     try:
         for _ in range(3):
             h.g.run("ip link set vm1 down; ip link set vm1 up")
         h.delete("vm1")
     finally:
         job.stop(9)
-    h.port("vm1", A)
-    with watching(h, "vm2") as (t, out):
-        send_from(h, "vm1", OUTSIDE, A, list(range(N)))
-        fence(h, out, "vm1", A)
-    assert on_wire(out) == list(range(N))
+    check_made_again(h)

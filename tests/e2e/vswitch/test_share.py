@@ -5,15 +5,13 @@ import json
 
 import pytest
 
-from tests.e2e.link.lib import BROADCAST, OUTSIDE, say, spawn_tool, tool, vm_mac, wait_for
+from tests.e2e.link.lib import OUTSIDE, say, spawn_tool, tool, vm_mac, wait_for
 from tests.e2e.link.test_namespace import users_namespace
-from tests.e2e.vswitch.test_forwarding import fence, on_wire, send_from, watching
-from tests.e2e.vswitch.test_guards import TOOL, dropped, port_path, put, without_queues
+from tests.e2e.vswitch.test_guards import TOOL, check_made_again, dropped, port_path, put, spawn_flood, without_queues
 from tests.vm import topology
 from tests.vm.wire import parse
 
 A, B = vm_mac(1), vm_mac(2)
-N = 20
 # What a frame takes on the wire besides itself.
 WIRE = 24
 
@@ -223,8 +221,7 @@ def test_share_ends(divided_small):
     h.ports([A, B])
     h.must([f"{h.vmq}/tx_max_mbps", "1"])
     put(h, "vm1", tx_max_mbps=4)
-    job = spawn_tool(h.g, "send", interface="vm1", burst=64, gap=0.0005,
-                     frames=[{"dst": BROADCAST, "src": A, "serial": 0, "count": 100000, "size": 1000}])
+    job = spawn_flood(h)
     try:
         wait_for("frames wait in both queues", lambda: {"tx_rate_dropped", "tx_share_dropped"} <= {
             name for name, n in h.port_counters("vm1").items() if n}, 60)
@@ -233,12 +230,7 @@ def test_share_ends(divided_small):
         h.delete("vm1")
     finally:
         job.stop(9)
-    h.port("vm1", A)
-    with watching(h, "vm2") as (t, out):
-        send_from(h, "vm1", OUTSIDE, A, list(range(N)))
-        fence(h, out, "vm1", A)
-    assert on_wire(out) == list(range(N))
-    spawn_tool(h.g, "send", interface="vm1", burst=64, gap=0.0005,
-               frames=[{"dst": BROADCAST, "src": A, "serial": 0, "count": 100000, "size": 1000}])
+    check_made_again(h)
+    spawn_flood(h)
     topology.unload(h.g, "vmq_vswitch")
     topology.load(h.g)
