@@ -48,9 +48,9 @@ static u16 vmq_route_vid(const struct vmq_filter *f)
 
 /*
  * A plan looks at the filters of VM queues one by one, whose addresses are as few
- * as the NIC's slots, and at those that change. The rest is software's, and there may be
- * a hundred thousand of them: a plan wants to know their VLANs alone, so they
- * are a number in each.
+ * as the NIC's slots, and at those that change. The rest is software's, and there
+ * may be a hundred thousand of them: a plan wants to know their VLANs alone, so
+ * they are a number in each.
  */
 void vmq_route_add_idle(struct vmq_dev *dev, struct vmq_filter *f)
 {

@@ -537,7 +537,7 @@ static bool vsw_uplink_xmit(struct vmq_switch *sw, struct sk_buff *skb)
 
 	if (vsw_uplink_switch(up, skb))
 		return true;
-	if (unlikely(READ_ONCE(up->meter.on)))
+	if (unlikely(vsw_meter_is_on(&up->meter)))
 		vsw_meter_count_host(up, skb);
 	return false;
 }

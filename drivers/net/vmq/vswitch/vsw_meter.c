@@ -107,7 +107,7 @@ static void vsw_meter_apply(struct vsw_meter *m)
 	struct vsw_share_port *p;
 
 	list_for_each_entry(p, &m->share.ports, node) {
-		if (m->on)
+		if (vsw_meter_is_on(m))
 			vsw_shape_set_share(vsw_meter_port(p), p->rate,
 					    p->due);
 		else
@@ -129,7 +129,7 @@ static void vsw_meter_work(struct work_struct *work)
 	s64 now = ktime_get_ns();
 
 	mutex_lock(&m->lock);
-	if (!m->on)
+	if (!vsw_meter_is_on(m))
 		goto unlock;
 	if (now - m->measured_at >= VSW_METER_LEAST) {
 		vsw_meter_measure(up, now);
@@ -156,9 +156,8 @@ static void vsw_meter_switch(struct vsw_uplink *up, u32 capacity)
 	bool starts;
 
 	mutex_lock(&m->lock);
-	starts = capacity && !m->on;
-	m->share.capacity = capacity;
-	WRITE_ONCE(m->on, capacity);
+	starts = capacity && !vsw_meter_is_on(m);
+	WRITE_ONCE(m->share.capacity, capacity);
 	if (starts)
 		vsw_meter_start(up);
 	if (starts || !capacity)
@@ -180,14 +179,14 @@ void vsw_meter_update(struct vsw_uplink *up)
 {
 	u32 capacity = vsw_meter_is_wanted(up) ? vsw_meter_capacity(up) : 0;
 
-	if (capacity || up->meter.on)
+	if (capacity || vsw_meter_is_on(&up->meter))
 		vsw_meter_switch(up, capacity);
 }
 
 /* The ports, or their weights, are others: asking the NIC for the link is dear. */
 static void vsw_meter_update_ports(struct vsw_uplink *up)
 {
-	if (vsw_meter_is_wanted(up) != up->meter.on)
+	if (vsw_meter_is_wanted(up) != vsw_meter_is_on(&up->meter))
 		vsw_meter_update(up);
 }
 

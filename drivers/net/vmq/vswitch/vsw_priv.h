@@ -48,13 +48,13 @@ struct vsw_meter {
 	unsigned int uneven;
 	/* Protects what follows, and vsw_port.share. */
 	struct mutex lock;
+	/* Its capacity is 0 while nothing is divided; read without the lock. */
 	struct vsw_share share;
 	/* Its load is all that counts, and what it had sent when measured. */
 	struct vsw_share_port host;
 	u64 host_bytes;
 	s64 measured_at;
-	/* The work divides again and again. Read without the lock. */
-	bool on;
+	/* Divides again and again. */
 	struct delayed_work work;
 };
 
@@ -168,6 +168,11 @@ struct vsw_port {
 	struct vsw_shaper wire;
 	struct vsw_share_port share;
 };
+
+static inline bool vsw_meter_is_on(const struct vsw_meter *m)
+{
+	return READ_ONCE(m->share.capacity);
+}
 
 /* Frames for a port that is off are dropped, and it sends none. */
 static inline bool vsw_port_is_off(const struct vsw_port *port)

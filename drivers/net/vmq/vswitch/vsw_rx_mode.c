@@ -65,20 +65,22 @@ static void vsw_rx_mode_join(struct vsw_port *port)
 	struct net_device *dev = port->dev;
 	unsigned int wanted = netdev_mc_count(dev);
 	unsigned int room = min(wanted, VSW_GROUPS_MAX);
-	bool told_all = dev->flags & (IFF_PROMISC | IFF_ALLMULTI), poor;
+	bool all = dev->flags & (IFF_PROMISC | IFF_ALLMULTI), poor = false;
 	const struct netdev_hw_addr *ha;
 	struct vsw_groups *groups = NULL;
 
-	if (room && !told_all)
+	if (room && !all) {
 		groups = vsw_groups_alloc(room);
-	poor = room && !told_all && !groups;
+		poor = !groups;
+		all = poor;
+	}
 	/* The list may be of any length: no further than there is room. */
 	if (groups)
 		netdev_for_each_mc_addr(ha, dev)
 			if (!vsw_groups_add(groups, ha->addr))
 				break;
-	WRITE_ONCE(port->groups_refused, told_all || poor ? 0 : wanted - room);
-	vsw_group_join(&port->member, groups, told_all || poor);
+	WRITE_ONCE(port->groups_refused, all ? 0 : wanted - room);
+	vsw_group_join(&port->member, groups, all);
 	WRITE_ONCE(port->groups_stale, poor);
 	if (poor)
 		vsw_rx_mode_retry(port->uplink);

@@ -34,7 +34,6 @@ EXPORT_SYMBOL_IF_KUNIT(vsw_share_port_init);
 
 void vsw_share_port_forget(struct vsw_share_port *p)
 {
-	p->sent = 0;
 	p->waits = false;
 	p->load = 0;
 }
@@ -59,7 +58,6 @@ EXPORT_SYMBOL_IF_KUNIT(vsw_share_start);
 /* What came of the last round. A pause of one round is not the end of a load. */
 void vsw_share_measure(struct vsw_share_port *p, u32 sent, bool waits)
 {
-	p->sent = sent;
 	p->waits = waits;
 	p->load = max(sent, p->load / 2 + sent / 2);
 }

@@ -19,9 +19,8 @@ struct vsw_share_port {
 	/* In vsw_share.ports. */
 	struct list_head node;
 	u32 weight;		/* in: only the ratio to the others' counts */
-	u32 sent;		/* in: in the last round */
 	bool waits;		/* in: it would have sent more, but for its rate */
-	u32 load;		/* of the last few rounds */
+	u32 load;		/* sent in the last few rounds: vsw_share_measure() */
 	u32 due;		/* out: what is its own when all others wait */
 	u32 rate;		/* out: what it may send; never 0 */
 };
