@@ -351,6 +351,11 @@ ssize_t vsw_sysfs_store(struct device *dev,
 					       const char *text));
 int vsw_sysfs_parse_bool(struct vmq_dev *vmq, const char *name,
 			 const char *text, bool *on);
+int vsw_sysfs_parse_number(struct vmq_dev *vmq, const char *name,
+			   const char *text, u32 min, u32 max, u32 *value);
+int vsw_sysfs_parse_limit(struct vmq_dev *vmq, const char *name,
+			  const char *zero, const char *text, u32 max,
+			  u32 *value);
 ssize_t vsw_sysfs_emit_port(struct device *dev, size_t offset, char *buf);
 
 /* vsw_sysfs_vlan.c */

@@ -100,6 +100,27 @@ int vsw_sysfs_parse_bool(struct vmq_dev *vmq, const char *name,
 	return 0;
 }
 
+/* What a file that takes a number was told. */
+int vsw_sysfs_parse_number(struct vmq_dev *vmq, const char *name,
+			   const char *text, u32 min, u32 max, u32 *value)
+{
+	if (kstrtou32(text, 10, value) || *value < min || *value > max)
+		return vmq_refuse(vmq, NULL, -EINVAL, "%s takes %u to %u",
+				  name, min, max);
+	return 0;
+}
+
+/* The same of a limit, of which 0 is none, or what @zero says. */
+int vsw_sysfs_parse_limit(struct vmq_dev *vmq, const char *name,
+			  const char *zero, const char *text, u32 max,
+			  u32 *value)
+{
+	if (kstrtou32(text, 10, value) || *value > max)
+		return vmq_refuse(vmq, NULL, -EINVAL, "%s takes 0 (%s) to %u",
+				  name, zero, max);
+	return 0;
+}
+
 static int vsw_sysfs_set_exclusive(struct vsw_port *port, const char *text)
 {
 	bool exclusive;
@@ -127,13 +148,12 @@ static ssize_t queue_weight_show(struct device *dev,
 
 static int vsw_sysfs_set_weight(struct vsw_port *port, const char *text)
 {
-	u8 weight;
+	u32 weight;
+	int err;
 
-	if (kstrtou8(text, 10, &weight) || weight > VSW_WEIGHT_MAX)
-		return vmq_refuse(port->uplink->vmq, NULL, -EINVAL,
-				  "queue_weight takes 0 to %u",
-				  VSW_WEIGHT_MAX);
-	return vsw_promote_set_weight(port, weight);
+	err = vsw_sysfs_parse_number(port->uplink->vmq, "queue_weight", text,
+				     0, VSW_WEIGHT_MAX, &weight);
+	return err ? : vsw_promote_set_weight(port, weight);
 }
 
 static ssize_t queue_weight_store(struct device *dev,

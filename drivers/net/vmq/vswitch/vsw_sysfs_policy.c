@@ -150,15 +150,6 @@ static ssize_t allowed_macs_store(struct device *dev,
 }
 DEVICE_ATTR_RW(allowed_macs);
 
-static int vsw_sysfs_parse_limit(struct vsw_port *port, const char *name,
-				 const char *text, u32 max, u32 *value)
-{
-	if (kstrtou32(text, 10, value) || *value > max)
-		return vmq_refuse(port->uplink->vmq, NULL, -EINVAL,
-				  "%s takes 0 (no limit) to %u", name, max);
-	return 0;
-}
-
 static ssize_t storm_pps_show(struct device *dev, struct device_attribute *attr,
 			      char *buf)
 {
@@ -171,8 +162,8 @@ static int vsw_sysfs_set_storm_pps(struct vsw_port *port, const char *text)
 	u32 pps;
 	int err;
 
-	err = vsw_sysfs_parse_limit(port, "storm_pps", text, VSW_STORM_PPS_MAX,
-				    &pps);
+	err = vsw_sysfs_parse_limit(port->uplink->vmq, "storm_pps", "no limit",
+				    text, VSW_STORM_PPS_MAX, &pps);
 	return err ? : vsw_policy_set_storm(port, pps);
 }
 
@@ -196,8 +187,8 @@ static int vsw_sysfs_set_tx_max_mbps(struct vsw_port *port, const char *text)
 	u32 mbps;
 	int err;
 
-	err = vsw_sysfs_parse_limit(port, "tx_max_mbps", text, VSW_TX_MBPS_MAX,
-				    &mbps);
+	err = vsw_sysfs_parse_limit(port->uplink->vmq, "tx_max_mbps",
+				    "no limit", text, VSW_TX_MBPS_MAX, &mbps);
 	if (!err)
 		vsw_shape_set_rate(port, mbps);
 	return err;

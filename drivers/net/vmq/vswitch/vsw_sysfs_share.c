@@ -14,14 +14,14 @@ static ssize_t tx_weight_show(struct device *dev, struct device_attribute *attr,
 static int vsw_sysfs_set_tx_weight(struct vsw_port *port, const char *text)
 {
 	u32 weight;
+	int err;
 
-	if (kstrtou32(text, 10, &weight) || weight < VSW_SHARE_WEIGHT_MIN ||
-	    weight > VSW_SHARE_WEIGHT_MAX)
-		return vmq_refuse(port->uplink->vmq, NULL, -EINVAL,
-				  "tx_weight takes %u to %u",
-				  VSW_SHARE_WEIGHT_MIN, VSW_SHARE_WEIGHT_MAX);
-	vsw_meter_set_weight(port, weight);
-	return 0;
+	err = vsw_sysfs_parse_number(port->uplink->vmq, "tx_weight", text,
+				     VSW_SHARE_WEIGHT_MIN,
+				     VSW_SHARE_WEIGHT_MAX, &weight);
+	if (!err)
+		vsw_meter_set_weight(port, weight);
+	return err;
 }
 
 static ssize_t tx_weight_store(struct device *dev,

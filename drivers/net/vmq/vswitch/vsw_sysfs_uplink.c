@@ -91,13 +91,14 @@ static ssize_t tx_max_mbps_show(struct device *dev,
 static int vsw_sysfs_set_max(struct vsw_uplink *up, const char *text)
 {
 	u32 mbps;
+	int err;
 
-	if (kstrtou32(text, 10, &mbps) || mbps > VSW_TX_MBPS_MAX)
-		return vmq_refuse(up->vmq, NULL, -EINVAL,
-				  "the uplink's tx_max_mbps takes 0 (the link's speed) to %u",
-				  VSW_TX_MBPS_MAX);
-	vsw_meter_set_max(up, mbps);
-	return 0;
+	err = vsw_sysfs_parse_limit(up->vmq, "the uplink's tx_max_mbps",
+				    "the link's speed", text, VSW_TX_MBPS_MAX,
+				    &mbps);
+	if (!err)
+		vsw_meter_set_max(up, mbps);
+	return err;
 }
 
 static ssize_t tx_max_mbps_store(struct device *dev,
